@@ -25,13 +25,13 @@ char *ub_buf_reserve(struct ub_buf *buf, size_t len)
     if (buf->failed) {
         return NULL;
     }
-    if (buf->cap - buf->len >= len) {
-        return buf->ptr + buf->len;
-    }
     size_t need = buf->len + len;
     if (need < len || (buf->max != 0 && need > buf->max)) {
         buf->failed = true;
         return NULL;
+    }
+    if (need <= buf->cap) {
+        return buf->ptr + buf->len;
     }
     size_t cap = buf->cap < FIRST_CAP ? FIRST_CAP : buf->cap;
     while (cap < need) {

@@ -1,0 +1,249 @@
+/* brain.h - the one door to all request-time decisions.
+ *
+ * A body (the live gateway, the simulator) tells the brain what happened, one event at a time, and
+ * carries out the actions that it drains afterwards:
+ *
+ *     ub_brain_step(brain, &event);                      only changes state
+ *     while (ub_brain_next(brain, &action)) { ... }      at most 32 for one hold of the lock
+ *     ub_brain_wake_at(brain, worker)                    when to send WOKEN; "now" while actions
+ * wait
+ *
+ * The brain opens no sockets, reads no clock, throws no dice, takes no locks, sees no payload. Time
+ * and a seed come with each event. It calls nobody back and sets no timers. Its state is one block
+ * of memory, linked by indices: a copy is a snapshot, and a snapshot plus the events after it gives
+ * the same actions again.
+ *
+ * Names: a *request* has (slot, generation), and its *attempts* are numbered from 1. Words about a
+ * request or an attempt that is over are recognised by these and ignored.
+ *
+ * Each request gets exactly one of the terminal actions FINISH, ANSWER, CUT, DROP; after it the id
+ * is void, and no attempt of it runs any more.
+ */
+#ifndef UB_POLICY_BRAIN_H
+#define UB_POLICY_BRAIN_H
+
+#include "base/error.h"
+#include "base/time.h"
+#include "policy/routes.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UB_NO_UPSTREAM  UINT16_MAX
+#define UB_NO_MODEL     UINT16_MAX
+#define UB_PREFIX_MARKS 32 /* hashes of the prompt's beginnings, see ub_arrival.prefix */
+
+struct ub_brain;
+
+/* Sizes of the block; it is touched only as far as it is used, so generous bounds cost no memory.
+ */
+struct ub_brain_limits {
+    uint32_t requests; /* in the house at the same time */
+    uint32_t upstreams;
+    uint32_t targets; /* (upstream, model) pairs */
+    uint32_t models;
+    uint32_t routes;   /* model definitions alive at the same time, old generations included */
+    uint32_t workers;  /* 1..64 */
+    uint32_t prefixes; /* remembered prompt beginnings; a power of two */
+};
+
+struct ub_request_id {
+    uint32_t slot;
+    uint32_t generation; /* 0 is never a valid one */
+};
+
+enum ub_event_type {
+    UB_EV_ROUTES,        /* new routes; the first event of every brain */
+    UB_EV_ARRIVED,       /* a request with everything we need to know about it */
+    UB_EV_FIRST_PAYLOAD, /* an attempt has its first payload; may it be forwarded? */
+    UB_EV_PROGRESS,      /* more payload came; at least every quarter of the model's stall time */
+    UB_EV_ENDED,         /* an attempt is over: complete (OK) or broken */
+    UB_EV_CLIENT_LEFT,   /* the client is gone, or too slow (see `error`) */
+    UB_EV_WOKEN,         /* wake_at of this worker has come */
+    UB_EV_PROBED,        /* the answer to a PROBE action */
+    UB_EV_DRAIN,         /* shutting down: new arrivals are refused, running requests go on */
+};
+
+/* ARRIVED */
+struct ub_arrival {
+    uint16_t model; /* slot, from ub_brain_model; UB_NO_MODEL when the name is unknown */
+    bool stream;
+    bool heartbeat;         /* the client can be sent comments (a stream over SSE) */
+    bool can_retry;         /* the body can be sent again */
+    uint32_t prompt_tokens; /* estimate */
+    uint32_t max_tokens;    /* as asked for; 0 = not said */
+    ub_ns client_deadline;  /* instant, from the client's headers; 0 = none */
+    uint64_t cookie_key;    /* upstream key that the affinity cookie names; 0 = none */
+    uint64_t header_hash;   /* hash of the affinity header's value; 0 = none */
+    uint64_t client_hash;   /* hash of the client's address; 0 = none */
+    uint32_t prefix_count;  /* hashes of ever longer beginnings of the prompt, shortest first */
+    uint64_t prefix[UB_PREFIX_MARKS];
+    uint32_t prefix_tokens[UB_PREFIX_MARKS]; /* how many prompt tokens each stands for */
+};
+
+/* ENDED */
+struct ub_ending {
+    enum ub_error error; /* OK: complete and whole */
+    ub_ns not_before;    /* Retry-After as an instant; 0 = none */
+    uint32_t tokens_in;  /* usage as reported; 0 = unknown */
+    uint32_t tokens_out;
+    uint32_t tokens_cached;
+};
+
+struct ub_event {
+    enum ub_event_type type;
+    ub_ns now;     /* read inside the lock: never runs backwards */
+    uint64_t seed; /* the brain expands it when it needs several draws */
+    struct ub_request_id request;
+    uint16_t worker; /* ARRIVED: who owns the request; WOKEN: who woke */
+    uint8_t attempt; /* FIRST_PAYLOAD, PROGRESS, ENDED */
+    union {
+        const struct ub_routes *routes; /* borrowed for the step */
+        struct ub_arrival arrived;
+        struct ub_ending ended;
+        enum ub_error left; /* CLIENT_GONE or CLIENT_SLOW */
+        struct {
+            uint16_t upstream;
+            bool ok;
+        } probed;
+    };
+};
+
+enum ub_action_type {
+    UB_ACT_START,     /* begin attempt `attempt` at `upstream` */
+    UB_ACT_FORWARD,   /* attempt `attempt` may speak to the client: the commit point */
+    UB_ACT_HEARTBEAT, /* send a comment to the waiting client */
+    UB_ACT_CANCEL,    /* close attempt `attempt`; nothing of it counts any more */
+    UB_ACT_FINISH,    /* terminal: the answer is complete; end the response well */
+    UB_ACT_ANSWER, /* terminal: answer with `error` (or pass on the last refusal, see `pass_on`) */
+    UB_ACT_CUT,    /* terminal: part of the answer is out; end with an explicit error */
+    UB_ACT_DROP,   /* terminal: the client is gone; just let go */
+    UB_ACT_PROBE,  /* connect to `upstream` without sending a request, then PROBED */
+    UB_ACT_TYPES
+};
+
+/* Why. One row gives the enum and the words for log, metrics, traces and console. */
+#define UB_REASONS(X)                                     \
+    X(NONE, "")                                           \
+    X(BALANCED, "balanced")                               \
+    X(AFFINITY, "affinity")                               \
+    X(ONLY_ONE, "only candidate")                         \
+    X(PANIC, "everyone else is ejected too")              \
+    X(TRIAL, "trial after ejection")                      \
+    X(RETRY_ELSEWHERE, "retry elsewhere")                 \
+    X(RETRY_SAME, "one more try in this tier")            \
+    X(NEXT_TIER, "next tier")                             \
+    X(BACKED_OFF, "after backing off")                    \
+    X(SLOT_FREED, "slot freed")                           \
+    X(FIRST_PAYLOAD, "first payload")                     \
+    X(FIRST_TOKEN_DEADLINE, "first token deadline")       \
+    X(STALL, "stalled")                                   \
+    X(CLIENT_LEFT, "client left")                         \
+    X(COMPLETE, "complete")                               \
+    X(WAITING, "still waiting")                           \
+    X(CLIENTS_FAULT, "client's fault")                    \
+    X(OUT_OF_ATTEMPTS, "out of attempts")                 \
+    X(OUT_OF_BUDGET, "retry budget spent")                \
+    X(OUT_OF_TIME, "out of time")                         \
+    X(CANNOT_RETRY, "cannot be sent again")               \
+    X(QUEUE_FULL, "queue full")                           \
+    X(NO_SLOT, "no slot in time")                         \
+    X(UNKNOWN_MODEL, "unknown model")                     \
+    X(BROKE_AFTER_COMMIT, "broke after the commit point") \
+    X(DRAINING, "draining")                               \
+    X(PROBE, "is it back?")
+
+enum ub_reason {
+#define X(name, words) UB_WHY_##name,
+    UB_REASONS(X)
+#undef X
+        UB_WHY_COUNT
+};
+const char *ub_reason_words(enum ub_reason reason);
+
+struct ub_action {
+    enum ub_action_type type;
+    enum ub_reason reason;
+    struct ub_request_id request;
+    uint16_t worker;   /* whose mailbox */
+    uint16_t upstream; /* START, PROBE: slot; others: the attempt's upstream or UB_NO_UPSTREAM */
+    uint8_t attempt;
+    bool pass_on;      /* ANSWER: relay the upstream's own refusal (attempt `attempt`) when kept */
+    bool should_retry; /* ANSWER: may the client try again? */
+    enum ub_error error; /* ANSWER, CUT, DROP: the outcome; CANCEL: why, as the attempt's error */
+    ub_ns deadline;      /* START: instant by which the first payload must be there (informative) */
+    ub_ns retry_after_ns; /* ANSWER: advice to the client, 0 = none; at most 60 s */
+};
+
+/* Bytes for a brain of these limits. */
+size_t ub_brain_size(const struct ub_brain_limits *limits);
+
+/* `block` holds ub_brain_size bytes, zeroed, aligned to 64; the caller owns it and frees it. */
+struct ub_brain *ub_brain_init(void *block, const struct ub_brain_limits *limits);
+
+/* The id that the next ARRIVED must carry; generation 0 when the house is full. */
+struct ub_request_id ub_brain_next_id(const struct ub_brain *brain);
+
+void ub_brain_step(struct ub_brain *brain, const struct ub_event *event);
+bool ub_brain_next(struct ub_brain *brain, struct ub_action *action);
+
+/* When to send WOKEN for this worker; UB_NEVER: only an event can move anything. */
+ub_ns ub_brain_wake_at(const struct ub_brain *brain, uint16_t worker);
+
+/* Do these routes fit and make sense (indices, counts, keys)? NULL when they do, else words.
+ * ROUTES with routes that do not fit is a caller's bug. */
+const char *ub_brain_refuses(const struct ub_brain *brain, const struct ub_routes *routes);
+
+/* Slots of identities in the current routes; UB_NO_UPSTREAM, UB_NO_MODEL when not there. An
+ * upstream that was taken out keeps its slot until its last attempt has ended. */
+uint16_t ub_brain_upstream(const struct ub_brain *brain, uint64_t key);
+uint16_t ub_brain_model(const struct ub_brain *brain, uint64_t key);
+
+/* A snapshot: only what is in use is copied. Both return the bytes written or needed; restore
+ * expects a block as for ub_brain_init with the same limits, and returns NULL when the bytes are
+ * not a snapshot of such a brain. */
+size_t ub_brain_snapshot_size(const struct ub_brain *brain);
+size_t ub_brain_snapshot(const struct ub_brain *brain, void *out);
+struct ub_brain *ub_brain_restore(void *block, const struct ub_brain_limits *limits,
+                                  const void *snapshot, size_t size);
+
+/* What metrics, console and tests may look at. Copies; all figures as of `now`. */
+enum ub_upstream_state {
+    UB_UPSTREAM_UP,
+    UB_UPSTREAM_EJECTED,
+    UB_UPSTREAM_ON_TRIAL,
+    UB_UPSTREAM_DRAINING
+};
+
+struct ub_target_facts {
+    enum ub_upstream_state state;
+    enum ub_error ejected_for;
+    uint32_t inflight;        /* of this upstream, all models */
+    uint32_t concurrency;     /* 0 = not known */
+    uint64_t tokens_inflight; /* of this target */
+    ub_ns first_payload_ns;   /* learned, for a short prompt; 0 = no sample yet */
+    ub_ns response_ns;        /* mean time of complete answers */
+    ub_ns deadline_ns;        /* learned deadline to the first payload, for a short prompt */
+    double error_share;
+    double weight; /* dynamic_weight */
+};
+bool ub_brain_target(const struct ub_brain *brain, uint16_t upstream, uint16_t model, ub_ns now,
+                     struct ub_target_facts *out);
+
+struct ub_brain_facts {
+    uint32_t requests; /* in the house */
+    uint32_t running;  /* attempts in flight */
+    uint32_t waiting;  /* for a slot */
+    uint32_t backing_off;
+    uint32_t ready; /* actions not drained yet, counted by request */
+    uint64_t first_attempts;
+    uint64_t extra_attempts;
+    uint64_t charged_attempts; /* of these, paid from the retry budget */
+};
+struct ub_brain_facts ub_brain_facts(const struct ub_brain *brain);
+
+/* Checks every invariant of the block (counters against lists, indices in range); for tests.
+ * NULL when all hold, else words. */
+const char *ub_brain_check(const struct ub_brain *brain);
+
+#endif

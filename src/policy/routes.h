@@ -1,0 +1,84 @@
+/* routes.h - what the configuration tells the brain: upstreams, models, and the tiers between them.
+ *
+ * Plain data without names: a body builds it from the configuration, hands it over with one event,
+ * and keeps the names to itself. Identities are 64-bit keys (a hash of the name and the URL for an
+ * upstream, of the name for a model), so that statistics survive a reload.
+ */
+#ifndef UB_POLICY_ROUTES_H
+#define UB_POLICY_ROUTES_H
+
+#include "base/time.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define UB_TIER_MAX  64 /* upstreams in one tier: width of the masks */
+#define UB_TIERS_MAX 16 /* tiers of one model */
+
+enum ub_balance {
+    UB_BALANCE_ADAPTIVE,
+    UB_BALANCE_DYNAMIC_WEIGHT,
+    UB_BALANCE_LEAST_REQUEST,
+    UB_BALANCE_ROUND_ROBIN,
+};
+
+enum ub_affinity_kind { /* bits */
+                        UB_AFFINITY_COOKIE = 1,
+                        UB_AFFINITY_HEADER = 2,
+                        UB_AFFINITY_CLIENT = 4,
+                        UB_AFFINITY_PREFIX = 8,
+};
+
+struct ub_retry_policy {
+    uint32_t attempts;   /* per request, the first one included; >= 1 */
+    ub_ns base_ns;       /* first window of the full jitter; five times as much after a throttle */
+    ub_ns cap_ns;        /* no window is longer */
+    double budget;       /* extra attempts per first attempt (0.2), beside... */
+    double budget_per_s; /* ...this many per second (10) */
+};
+
+/* How one model behaves. All of it is copied into the brain. */
+struct ub_model_policy {
+    enum ub_balance balance;
+    uint32_t affinity;        /* bits of ub_affinity_kind */
+    ub_ns slow_over_ns;       /* dynamic_weight: 60 % less weight above this mean; 0 = never */
+    ub_ns patience_ns;        /* wait this long for a better tier before going down one */
+    ub_ns first_token_min_ns; /* bounds of the learned deadline to the first payload */
+    ub_ns first_token_max_ns;
+    ub_ns total_ns;           /* until the commit point */
+    ub_ns stall_ns;           /* no payload for this long after the commit point = broken */
+    ub_ns slot_wait_ns;       /* longest wait for a free slot when everything is full */
+    ub_ns heartbeat_after_ns; /* first heartbeat comment of a waiting stream; 0 = none */
+    ub_ns heartbeat_every_ns;
+    struct ub_retry_policy retry;
+};
+
+struct ub_upstream_spec {
+    uint64_t key;         /* identity: name and URL; never 0 */
+    uint32_t concurrency; /* known account limit on requests in flight; 0 = not known */
+};
+
+struct ub_tier_spec {
+    uint32_t count;               /* 1..UB_TIER_MAX */
+    uint16_t member[UB_TIER_MAX]; /* indices into ub_routes.upstreams */
+};
+
+struct ub_model_spec {
+    uint64_t key; /* identity: the public name; never 0 */
+    struct ub_model_policy policy;
+    uint32_t tiers; /* 1..UB_TIERS_MAX */
+    struct ub_tier_spec tier[UB_TIERS_MAX];
+};
+
+struct ub_routes {
+    uint32_t upstream_count;
+    uint32_t model_count;
+    uint32_t
+        queue_size; /* requests that may wait for a slot at the same time, all models together */
+    const struct ub_upstream_spec *upstreams;
+    const struct ub_model_spec *models;
+};
+
+/* The defaults of docs/CONFIG.md. */
+struct ub_model_policy ub_model_policy_default(void);
+
+#endif
