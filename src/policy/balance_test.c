@@ -1,0 +1,129 @@
+#include "policy/balance.h"
+
+#include "base/test.h"
+#include <math.h>
+
+static struct ub_candidate like(uint32_t member)
+{
+    return (struct ub_candidate){
+        .member = member, .expect_ns = 100 * UB_MS, .response_ns = 1e9, .warmth = 1.0};
+}
+
+static void picks(enum ub_balance kind, const struct ub_candidate *c, uint32_t count,
+                  ub_ns slow_over, int times, int *got)
+{
+    struct ub_turns turns = {0};
+    struct ub_random random = {42};
+    for (uint32_t i = 0; i < count; i++) {
+        got[i] = 0;
+    }
+    for (int i = 0; i < times; i++) {
+        got[ub_balance_pick(kind, c, count, 100, slow_over, &turns, &random)]++;
+    }
+}
+
+static void test_round_robin(void)
+{
+    struct ub_candidate c[3] = {like(0), like(5), like(63)};
+    int got[3];
+    picks(UB_BALANCE_ROUND_ROBIN, c, 3, 0, 300, got);
+    UB_CHECK(got[0] == 100 && got[1] == 100 && got[2] == 100, "round robin shares evenly");
+}
+
+static void test_least_request(void)
+{
+    struct ub_candidate c[3] = {like(0), like(1), like(2)};
+    c[0].inflight = 3;
+    c[1].inflight = 1;
+    c[2].inflight = 2;
+    int got[3];
+    picks(UB_BALANCE_LEAST_REQUEST, c, 3, 0, 10, got);
+    UB_CHECK(got[1] == 10, "fewest in flight");
+    c[1].warmth = 0.1;
+    picks(UB_BALANCE_LEAST_REQUEST, c, 3, 0, 10, got);
+    UB_CHECK(got[2] == 10, "a cold one counts as fuller");
+    c[0].inflight = c[1].inflight = c[2].inflight = 0;
+    c[1].warmth = 1;
+    picks(UB_BALANCE_LEAST_REQUEST, c, 3, 0, 3000, got);
+    UB_CHECK(got[0] > 900 && got[1] > 900 && got[2] > 900, "chance decides among equals");
+}
+
+static void test_dynamic_weight(void)
+{
+    UB_CHECK(fabs(ub_balance_weight(1e9, 0, 0) - 1 / 10.1) < 1e-12, "1 s: weight 1 / 10.1");
+    UB_CHECK(fabs(ub_balance_weight(1e9, 0.5, 0) - 0.5 / 10.1) < 1e-12, "half failed: half");
+    UB_CHECK(fabs(ub_balance_weight(1e9, 0, 900 * UB_MS) - 0.4 / 10.1) < 1e-12,
+             "over the threshold: 60 %% less");
+    UB_CHECK(ub_balance_weight(1e9, 1, 0) > 0, "never nothing at all");
+
+    struct ub_candidate c[2] = {like(0), like(1)};
+    c[0].response_ns = 0.29e9; /* 1 / 3 */
+    c[1].response_ns = 0.89e9; /* 1 / 9 */
+    int got[2];
+    picks(UB_BALANCE_DYNAMIC_WEIGHT, c, 2, 0, 400, got);
+    UB_CHECK(got[0] == 300 && got[1] == 100, "three times as fast, three times as often");
+}
+
+static void test_adaptive(void)
+{
+    struct ub_candidate c[6] = {like(0), like(1), like(2), like(3), like(4), like(5)};
+    int got[6];
+    c[1].expect_ns = 50 * UB_MS;
+    picks(UB_BALANCE_ADAPTIVE, c, 3, 0, 10, got);
+    UB_CHECK(got[1] == 10, "the quickest first token");
+    c[1].tokens = 5000;
+    picks(UB_BALANCE_ADAPTIVE, c, 3, 0, 1000, got);
+    UB_CHECK(got[1] == 0 && got[0] > 400 && got[2] > 400, "unless it has its hands full");
+    c[0].error_share = 0.5;
+    picks(UB_BALANCE_ADAPTIVE, c, 3, 0, 10, got);
+    UB_CHECK(got[2] == 10, "errors make dear");
+    c[2].expect_ns = 0;
+    picks(UB_BALANCE_ADAPTIVE, c, 3, 0, 10, got);
+    UB_CHECK(got[2] == 10, "an untried one is believed in");
+
+    for (int i = 0; i < 6; i++) {
+        c[i] = like((uint32_t)i);
+        c[i].tokens = 1000;
+    }
+    c[3].tokens = 2000;
+    c[3].expect_ns = UB_MS;
+    picks(UB_BALANCE_ADAPTIVE, c, 6, 0, 10, got);
+    UB_CHECK(got[3] == 0, "a hot one waits, however quick it is");
+}
+
+static void test_many(void)
+{
+    struct ub_candidate c[UB_TIER_MAX];
+    for (uint32_t i = 0; i < UB_TIER_MAX; i++) {
+        c[i] = like(i);
+        c[i].tokens = i < 32 ? 0 : 100000;
+    }
+    int got[UB_TIER_MAX];
+    picks(UB_BALANCE_ADAPTIVE, c, UB_TIER_MAX, 0, 6400, got);
+    int good = 0, fewest = 6400;
+    for (int i = 0; i < 32; i++) {
+        good += got[i];
+        fewest = got[i] < fewest ? got[i] : fewest;
+    }
+    UB_CHECK(good > 6300, "of 64, eight draws nearly always find one of the idle half (%d)", good);
+    UB_CHECK(fewest > 100, "and each of them has its share (%d)", fewest);
+}
+
+static void test_warmth(void)
+{
+    UB_CHECK(ub_balance_warmth(0, UB_HOUR) == 1.0, "always there: warm");
+    UB_CHECK(ub_balance_warmth(UB_HOUR, UB_HOUR) == 0.1, "just back: a tenth");
+    UB_CHECK(ub_balance_warmth(UB_HOUR, UB_HOUR + 30 * UB_SECOND) == 0.5, "half a minute: half");
+    UB_CHECK(ub_balance_warmth(UB_HOUR, 2 * UB_HOUR) == 1.0, "later: warm");
+}
+
+int main(void)
+{
+    test_round_robin();
+    test_least_request();
+    test_dynamic_weight();
+    test_adaptive();
+    test_many();
+    test_warmth();
+    return ub_test_done();
+}
