@@ -28,7 +28,8 @@ void ub_buf_add(struct ub_buf *buf, const void *bytes, size_t len);
 void ub_buf_drop(struct ub_buf *buf, size_t len); /* removes the first len bytes */
 void ub_buf_printf(struct ub_buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void ub_buf_vprintf(struct ub_buf *buf, const char *format, va_list args);
+void ub_buf_vprintf(struct ub_buf *buf, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 static inline void ub_buf_add_slice(struct ub_buf *buf, struct ub_slice s)
 {

@@ -6,7 +6,7 @@
 static int checks;
 static int failures;
 
-static bool report(bool ok, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static bool report(bool ok, const char *format, va_list args)
 {
     checks++;
     failures += !ok;
