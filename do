@@ -1,0 +1,229 @@
+#!/usr/bin/env bash
+# Everything that people do in this repository, for a plain Debian 12 (root, or with sudo).
+# `./do help` lists the verbs. Generated files stay in build*/, out/ and .cache/, all ignored by git.
+set -euo pipefail
+caller=$PWD
+cd "$(dirname "$(readlink -f "$0")")"
+root=$PWD
+
+# What the product needs to build and run.
+build_packages=(gcc libc6-dev meson ninja-build pkg-config ca-certificates python3
+    libuv1-dev libc-ares-dev libssl-dev libyaml-dev libjansson-dev node-llhttp libxxhash-dev
+    zlib1g-dev)
+# What only the tests need; the last line are libraries of the programs below.
+test_packages=(clang-14 clang-format-14 libclang-rt-14-dev llvm-14 binutils openssl curl
+    python3-venv shellcheck
+    liblua5.3-0 libopentracing-c-wrapper0 libpcre2-8-0)
+# Servers that tests and benchmarks start: `command package`. Their packages bring services that
+# would run from now on (at the latest after the next boot), so they are unpacked, not installed.
+test_programs=("promtool prometheus")
+bench_programs=("haproxy haproxy" "nginx nginx")
+
+export PATH="$PATH:/usr/sbin:/sbin:$root/.cache/programs/usr/bin:$root/.cache/programs/usr/sbin"
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "do: $*"; exit 2; }
+
+help() {
+    cat <<'END'
+./do run [ARG...]     set up, build, and serve: ARGs go to `unbusy serve` (--config FILE ...)
+./do test [PART...]   set up and test everything; parts: lint unit story storm sanitize threads fuzz e2e
+./do build            the release binary, build/unbusy
+./do bench [ARG...]   measure against HAProxy and nginx
+./do fuzz [SECONDS] [TARGET...]   fuzz each target for so long (60)
+./do lint             format, layers, sizes, shell scripts
+./do fmt              format all C files
+./do setup [test] [bench]         install what is missing to build (and test, and bench)
+END
+}
+
+# --- setup ----------------------------------------------------------------------------------------
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+updated=
+apt_update() {
+    if [ -z "$updated" ]; then
+        say "reading the package lists"
+        as_root apt-get update -q >&2
+        updated=yes
+    fi
+}
+
+# Installs those of the given Debian packages that are missing.
+install_packages() {
+    command -v dpkg-query >/dev/null || die "made for Debian 12; here, please provide: $*"
+    local missing=() package
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+        die "neither root nor sudo; please install: ${missing[*]}"
+    apt_update
+    say "installing ${missing[*]}"
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
+}
+
+# Unpacks the package of each `command package` that is not there under .cache/programs.
+unpack_programs() {
+    local pair name package
+    for pair in "$@"; do
+        read -r name package <<<"$pair"
+        command -v "$name" >/dev/null && continue
+        apt_update
+        say "unpacking $package"
+        mkdir -p .cache/debs .cache/programs
+        (cd .cache/debs && rm -f "${package}"_*.deb && apt-get download -q "$package" >&2)
+        dpkg-deb -x .cache/debs/"${package}"_*.deb .cache/programs
+    done
+}
+
+# Runs COMMAND... unless it ran well before with these FILES. A change of FILES starts afresh.
+once() { # once STAMP FILE... -- COMMAND...
+    local stamp=$1 files=() sum
+    shift
+    while [ "$1" != -- ]; do files+=("$1"); shift; done
+    shift
+    sum=$(sha256sum "${files[@]}")
+    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return 0
+    "$@"
+    printf '%s\n' "$sum" >"$stamp"
+}
+
+make_venv() {
+    say "installing the Python packages of the tests"
+    rm -rf .cache/venv
+    python3 -m venv .cache/venv
+    .cache/venv/bin/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: \
+        -r tests/e2e/requirements.txt >&2
+}
+
+make_node() {
+    say "installing the Node packages of the tests"
+    rm -rf .cache/node
+    mkdir -p .cache/node
+    cp tests/e2e/node/package.json tests/e2e/node/package-lock.json .cache/node/
+    (cd .cache/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+}
+
+setup_sdks() {
+    mkdir -p .cache
+    once .cache/venv.stamp tests/e2e/requirements.txt -- make_venv
+    # Debian's npm only fetches; the tests run on the newer Node that it brings as a package.
+    command -v npm >/dev/null || install_packages npm
+    once .cache/node.stamp tests/e2e/node/package.json tests/e2e/node/package-lock.json -- make_node
+}
+
+setup() {
+    local group
+    install_packages "${build_packages[@]}"
+    for group in "$@"; do
+        case $group in
+        test)
+            install_packages "${test_packages[@]}"
+            unpack_programs "${test_programs[@]}"
+            if [ -d tests/e2e ]; then setup_sdks; fi
+            ;;
+        bench)
+            install_packages "${test_packages[@]}"
+            unpack_programs "${bench_programs[@]}"
+            ;;
+        *) die "setup: no group '$group' (test, bench)" ;;
+        esac
+    done
+}
+
+# --- build ----------------------------------------------------------------------------------------
+
+# configure DIR CC [MESON OPTION...]: sets up the build folder, afresh when the arguments changed.
+configure() {
+    local dir=$1 cc=$2
+    shift 2
+    local wanted="$cc $*"
+    [ -f "$dir/build.ninja" ] && [ "$(cat "$dir/.configured" 2>/dev/null)" = "$wanted" ] && return 0
+    rm -rf "$dir"
+    CC=$cc meson setup "$dir" "$@"
+    printf '%s\n' "$wanted" >"$dir/.configured"
+}
+
+make_build() { configure build gcc && ninja -C build; }
+make_clang() { configure build-clang clang-14 && ninja -C build-clang; }
+# Frame pointers give readable stacks; undefined symbols are the sanitizer's own.
+make_asan() {
+    configure build-asan clang-14 -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true &&
+        ninja -C build-asan
+}
+make_tsan() {
+    configure build-tsan clang-14 -Db_sanitize=thread -Db_lundef=false && ninja -C build-tsan
+}
+
+build() {
+    local log=out/logs/build.log
+    mkdir -p out/logs
+    make_build >"$log" 2>&1 || { grep -E '(error|warning|FAILED|ERROR):?' "$log" | head -40 >&2
+        die "the build failed; all of it is in $log"; }
+}
+
+run() {
+    setup
+    build
+    cd "$caller"
+    exec "$root/build/unbusy" serve "$@"
+}
+
+# --- other verbs ----------------------------------------------------------------------------------
+
+c_files() { git ls-files -co --exclude-standard '*.c' '*.h' | while read -r f; do
+    if [ -f "$f" ]; then printf '%s\n' "$f"; fi; done; }
+
+format_check() { c_files | xargs -r clang-format-14 --dry-run --Werror; }
+
+shell_check() { shellcheck -x ./do .ci/run; }
+
+lint() {
+    local failed=0
+    format_check || failed=1
+    python3 tests/lint/layers.py || failed=1
+    python3 tests/lint/words.py || failed=1
+    python3 tests/lint/sizes.py
+    shell_check || failed=1
+    return $failed
+}
+
+fuzz() {
+    setup test
+    mkdir -p out/logs
+    make_asan >out/logs/build-asan.log 2>&1 || die "the build failed; see out/logs/build-asan.log"
+    bash tests/fuzz/run.sh search "$@"
+}
+
+bench() {
+    setup bench
+    build
+    exec bash bench/run.sh "$@"
+}
+
+verb=${1:-help}
+[ $# -eq 0 ] || shift
+case $verb in
+setup) setup "$@" ;;
+build) setup; build ;;
+run) run "$@" ;;
+test)
+    setup test
+    # shellcheck source=tests/all.sh
+    . tests/all.sh
+    test_all "$@"
+    ;;
+bench) bench "$@" ;;
+fuzz) fuzz "$@" ;;
+lint) setup test; lint ;;
+fmt) c_files | xargs -r clang-format-14 -i ;;
+help | -h | --help) help ;;
+*) help >&2; die "no verb '$verb'" ;;
+esac

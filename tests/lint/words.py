@@ -1,0 +1,37 @@
+"""Words that must not stand in the repository: paths of one machine, hosts of package registries."""
+
+import re
+import subprocess
+import sys
+
+FORBIDDEN = {
+    r"/tmp/wt\b|(?<![\w.])/work/|/home/\w": "a path of one machine",
+    r"registry\.npmjs\.|files\.pythonhosted\.|\bpypi\.org|deb\.debian\.org|proxy\.golang\.|crates\.io":
+        "the host of a package registry",
+    r"\b(TODO|FIXME|XXX)\b": "unfinished work belongs into an issue",
+    r"^(<{7}|>{7}) ": "a merge that was not resolved",
+}
+
+
+def main():
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], check=True,
+                           stdout=subprocess.PIPE, text=True).stdout.split("\0")
+    problems = 0
+    for name in files:
+        if not name or name == "tests/lint/words.py":
+            continue
+        try:
+            with open(name, encoding="utf-8") as file:
+                lines = file.read().splitlines()
+        except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
+            continue  # data, or deleted
+        for number, line in enumerate(lines, 1):
+            for pattern, why in FORBIDDEN.items():
+                if re.search(pattern, line):
+                    print(f"{name}:{number}: {why}")
+                    problems += 1
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
