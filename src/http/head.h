@@ -27,8 +27,8 @@ struct ub_http_head {
     bool until_close; /* response body that ends with the connection */
     bool expect_continue;
     int64_t content_length; /* -1: not given */
-    uint32_t field_count;
-    struct ub_http_field field[UB_HTTP_FIELDS_MAX];
+    uint32_t field_count;   /* <= UB_HTTP_FIELDS_MAX */
+    const struct ub_http_field *field;
 };
 
 /* The first field of this name (ASCII case ignored), or NULL. */

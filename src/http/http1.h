@@ -5,23 +5,32 @@
  *     struct ub_slice in = what was read;
  *     for (;;) switch (ub_http1_next(&parser, &in)) {
  *         case UB_HTTP1_MORE: ...    all of `in` is used up; offer more (or ub_http1_eof)
- *         case UB_HTTP1_HEAD: ...    parser.head is complete (valid until the message's END)
+ *         case UB_HTTP1_HEAD: ...    parser.head is complete, valid until the call after END
  *         case UB_HTTP1_BODY: ...    parser.body: decoded bytes, pointing into what was offered
  *         case UB_HTTP1_END: ...     message complete; `in` may hold the next one
  *         case UB_HTTP1_BAD: ...     parser.bad says why; close the connection
  *     }
  *
- * llhttp (strict) finds the parts. Before it sees a head, our own check reads the raw bytes, since
- * llhttp lets through what two readers could understand differently: bare LF and CR, folded lines,
- * missing or doubled Host, several or odd Content-Length, Content-Length with Transfer-Encoding,
- * other codings than exactly "chunked", white space before the colon, control bytes, odd versions
- * (RFC 9112, sections 2 to 7). Nothing is ever repaired.
+ * llhttp (strict) finds the parts. Before it sees a byte, our own readers (http/rawhead,
+ * http/chunk) check it, since llhttp lets through what two readers could understand differently:
+ * bare LF and CR, folded lines, missing or doubled Host, several or odd Content-Length,
+ * Content-Length with Transfer-Encoding, other codings than exactly "chunked", white space before
+ * the colon, control bytes, odd versions (RFC 9112, sections 2 to 7). Then both must agree on where
+ * everything is. Nothing is ever repaired. However the bytes are split, the outcome is the same.
+ *
+ * Decisions where the RFC leaves room: an empty line before a request, absolute-form targets (this
+ * is no forward proxy), white space inside chunk lines, and repeated equal Content-Length are
+ * refused. Upgrade is ignored, as RFC 9110 (7.8) allows: Java's client asks for h2c with every
+ * request. Trailers are checked and dropped. After a message that ends the connection, further
+ * bytes are dropped.
  */
 #ifndef UB_HTTP_HTTP1_H
 #define UB_HTTP_HTTP1_H
 
 #include "base/buf.h"
+#include "http/chunk.h"
 #include "http/head.h"
+#include "http/rawhead.h"
 #include <llhttp/llhttp.h>
 
 enum ub_http1_side {
@@ -37,30 +46,34 @@ enum ub_http1_found {
     UB_HTTP1_BAD,
 };
 
-/* Why a message is refused: the status that a server answers with, and words for the log. */
-struct ub_http1_bad {
-    int status; /* 400, 413, 414, 431, 501, 505 */
-    const char *words;
-};
-
 struct ub_http1_limits {
-    size_t head_max;   /* bytes of start line and fields; 431 above */
+    size_t head_max;   /* bytes of start line and fields; 431 above; at most 1 MiB */
     size_t target_max; /* 414 above */
     uint64_t body_max; /* 413 above; UINT64_MAX for responses that stream */
 };
 
+#define UB_HTTP1_INTERIMS_MAX 16 /* 1xx responses before the final one */
+
 struct ub_http1 {
     llhttp_t llhttp;
-    enum ub_http1_side side;
     const struct ub_http1_limits *limits; /* shared; outlives the parser */
-    struct ub_buf raw;                    /* the head as it arrives; freed at END */
-    struct ub_http_head *head;            /* allocated with the raw head; valid HEAD .. END */
+    struct ub_http_head *head;            /* one allocation with its fields and bytes */
     struct ub_slice body;
-    uint64_t body_len; /* decoded bytes so far */
-    struct ub_http1_bad bad;
-    uint8_t state;     /* private */
-    uint8_t interims;  /* 1xx responses skipped for this message; bounded */
-    bool head_request; /* RESPONSES: the request was HEAD, so no body follows. Set by the caller */
+    uint64_t body_len;       /* decoded bytes so far */
+    struct ub_http1_bad bad; /* the status that a server answers with; 502 or 503 for responses */
+    uint8_t side;            /* enum ub_http1_side */
+    bool keep_alive;         /* after END: may the connection be used again? */
+    bool head_request;       /* RESPONSES: the request was HEAD, so no body follows. Set by the
+                                caller before the first byte */
+    /* private from here on */
+    uint8_t state;
+    uint8_t interims;
+    bool head_done;
+    bool message_done;
+    uint64_t left;     /* of a body with Content-Length */
+    struct ub_buf raw; /* a head or a trailer section that came in pieces */
+    struct ub_rawhead rawhead;
+    struct ub_chunk chunk;
 };
 
 /* Nothing is allocated before the first byte of a head. */
@@ -68,8 +81,11 @@ void ub_http1_init(struct ub_http1 *parser, enum ub_http1_side side,
                    const struct ub_http1_limits *limits);
 void ub_http1_close(struct ub_http1 *parser);
 
+/* Gives the head's memory back before END; parser->head is NULL then. */
+void ub_http1_forget_head(struct ub_http1 *parser);
+
 /* Next thing in `in`, which is advanced past it. BAD is final. A failed allocation is BAD with 503.
- */
+ * Between messages no memory is held once MORE was returned. */
 enum ub_http1_found ub_http1_next(struct ub_http1 *parser, struct ub_slice *in);
 
 /* The peer closed. END: that completes a body that runs until close. MORE: it was between messages.
