@@ -8,8 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define FIRST_ROOM ((size_t)4096) /* most chats fit, see TRAFFIC figures in docs/ARCHITECTURE.md \
-                                   */
+#define FIRST_ROOM                                                                \
+    ((size_t)4096) /* most chats fit, see TRAFFIC figures in docs/ARCHITECTURE.md \
+                    */
 
 bool ub_budget_has_room(struct ub_budget *budget)
 {
