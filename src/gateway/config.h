@@ -55,7 +55,12 @@ struct ub_model_config {
     /* the rest is in routes */
 };
 
-enum ub_tenant_class { UB_CLASS_CRITICAL, UB_CLASS_INTERACTIVE, UB_CLASS_STANDARD, UB_CLASS_BATCH };
+enum ub_tenant_class {
+    UB_TENANT_CRITICAL,
+    UB_TENANT_INTERACTIVE,
+    UB_TENANT_STANDARD,
+    UB_TENANT_BATCH,
+};
 
 struct ub_tenant_config {
     const char *name;
@@ -100,6 +105,19 @@ struct ub_config *ub_config_load(const char *file, struct ub_buf *problems);
 
 /* The same from memory; `file` is only for messages. */
 struct ub_config *ub_config_parse(const char *file, struct ub_slice text, struct ub_buf *problems);
+
+/* From the environment alone (DEEPSEEK_API_KEY, or OPENAI_API_KEY with OPENAI_BASE_URL). NULL
+ * without words in `problems`: none of these variables is set. */
+struct ub_config *ub_config_from_environment(struct ub_buf *problems);
+
+/* Index of the model that serves this public name, or -1. A model named "*" serves every name that
+ * has no model of its own. */
+int ub_config_model(const struct ub_config *config, struct ub_slice name);
+
+/* What to call that model when asking `upstream` for it; `asked` is the public name that the client
+ * used, which is what a "*" passes on. The bytes belong to the configuration or to `asked`. */
+struct ub_slice ub_config_upstream_model(const struct ub_config *config, uint32_t upstream,
+                                         uint32_t model, struct ub_slice asked);
 
 /* Counted; thread-safe. */
 struct ub_config *ub_config_hold(struct ub_config *config);
