@@ -22,6 +22,7 @@ enum ub_chunk_found {
 struct ub_chunk {
     uint8_t state;
     uint8_t digits;
+    bool named;             /* the extension being read has a name */
     uint16_t extension_len; /* in this line */
     uint32_t extensions_sum;
     uint64_t left;   /* of the data of the current chunk */
