@@ -1,0 +1,114 @@
+#include "http/text.h"
+
+size_t ub_text_count_high(const char *p, size_t len)
+{
+    size_t count = 0;
+    const char *end = p + len;
+    while (end - p >= 8) {
+        uint64_t x;
+        memcpy(&x, p, 8);
+        x = (x & UB_TEXT_HIGH) >> 7;
+        count += (size_t)((x * UB_TEXT_LANES(1)) >> 56);
+        p += 8;
+    }
+    for (; p < end; p++) {
+        count += (unsigned char)*p >> 7;
+    }
+    return count;
+}
+
+bool ub_utf8_next(struct ub_utf8 *utf8, unsigned char byte)
+{
+    if (utf8->left > 0) {
+        if (byte < utf8->low || byte > utf8->high) {
+            return false;
+        }
+        utf8->left--;
+        utf8->low = 0x80;
+        utf8->high = 0xbf;
+        return true;
+    }
+    if (byte < 0x80) {
+        return true;
+    }
+    if (byte < 0xc2 || byte > 0xf4) {
+        return false; /* a continuation byte, an overlong form, or above U+10FFFF */
+    }
+    utf8->left = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
+    utf8->low = byte == 0xe0 ? 0xa0 : byte == 0xf0 ? 0x90 : 0x80;
+    utf8->high = byte == 0xed ? 0x9f : byte == 0xf4 ? 0x8f : 0xbf;
+    return true;
+}
+
+#ifdef __SSE2__
+/* The end of a run of three-byte characters (most of Chinese, Japanese and Korean), five at a time.
+ * E0 and ED have their own rules for the second byte and are left to the general way. */
+static const char *three_byte_run(const char *p, const char *end)
+{
+    const char f0 = (char)0xf0, e0 = (char)0xe0, c0 = (char)0xc0, x80 = (char)0x80;
+    const __m128i mask =
+        _mm_setr_epi8(f0, c0, c0, f0, c0, c0, f0, c0, c0, f0, c0, c0, f0, c0, c0, 0);
+    const __m128i want =
+        _mm_setr_epi8(e0, x80, x80, e0, x80, x80, e0, x80, x80, e0, x80, x80, e0, x80, x80, 0);
+    const __m128i lead_e0 = _mm_set1_epi8(e0);
+    const __m128i lead_ed = _mm_set1_epi8((char)0xed);
+    while (end - p >= 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i shape = _mm_cmpeq_epi8(_mm_and_si128(x, mask), want);
+        __m128i odd = _mm_or_si128(_mm_cmpeq_epi8(x, lead_e0), _mm_cmpeq_epi8(x, lead_ed));
+        /* The sixteenth byte belongs to the next character. */
+        if (_mm_movemask_epi8(shape) != 0xffff || (_mm_movemask_epi8(odd) & 0x7fff) != 0) {
+            break;
+        }
+        p += 15;
+    }
+    return p;
+}
+#else
+static const char *three_byte_run(const char *p, const char *end)
+{
+    (void)end;
+    return p;
+}
+#endif
+
+const char *ub_text_utf8(const char *p, const char *end)
+{
+    p = three_byte_run(p, end);
+    while (p < end && ((unsigned char)*p & 0x80) != 0) {
+        struct ub_utf8 utf8 = {0};
+        const char *q = p;
+        do {
+            if (q == end || !ub_utf8_next(&utf8, (unsigned char)*q)) {
+                return p;
+            }
+            q++;
+        } while (utf8.left > 0);
+        p = q;
+    }
+    return p;
+}
+
+size_t ub_utf8_write(char *out, uint32_t code_point)
+{
+    if (code_point < 0x80) {
+        out[0] = (char)code_point;
+        return 1;
+    }
+    if (code_point < 0x800) {
+        out[0] = (char)(0xc0 | code_point >> 6);
+        out[1] = (char)(0x80 | (code_point & 0x3f));
+        return 2;
+    }
+    if (code_point < 0x10000) {
+        out[0] = (char)(0xe0 | code_point >> 12);
+        out[1] = (char)(0x80 | (code_point >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (code_point & 0x3f));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | code_point >> 18);
+    out[1] = (char)(0x80 | (code_point >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (code_point >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (code_point & 0x3f));
+    return 4;
+}
