@@ -145,6 +145,7 @@ enum ub_action_type {
     X(OUT_OF_ATTEMPTS, "out of attempts")                 \
     X(OUT_OF_BUDGET, "retry budget spent")                \
     X(OUT_OF_TIME, "out of time")                         \
+    X(NOBODY_LEFT, "nobody left to try")                  \
     X(CANNOT_RETRY, "cannot be sent again")               \
     X(QUEUE_FULL, "queue full")                           \
     X(NO_SLOT, "no slot in time")                         \

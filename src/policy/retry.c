@@ -45,6 +45,12 @@ static void refill(struct ub_budget *budget, const struct ub_retry_policy *polic
     budget->at = now == 0 ? 1 : now;
 }
 
+bool ub_budget_has(const struct ub_budget *budget, const struct ub_retry_policy *policy, ub_ns now)
+{
+    struct ub_budget copy = *budget;
+    return ub_budget_take(&copy, policy, now);
+}
+
 bool ub_budget_take(struct ub_budget *budget, const struct ub_retry_policy *policy, ub_ns now)
 {
     refill(budget, policy, now);

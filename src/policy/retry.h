@@ -25,6 +25,8 @@ struct ub_budget {
 };
 
 void ub_budget_first(struct ub_budget *budget, const struct ub_retry_policy *policy);
+/* Is there one to take? */
+bool ub_budget_has(const struct ub_budget *budget, const struct ub_retry_policy *policy, ub_ns now);
 /* Takes one; false and nothing taken when there is none. */
 bool ub_budget_take(struct ub_budget *budget, const struct ub_retry_policy *policy, ub_ns now);
 

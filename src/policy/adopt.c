@@ -1,0 +1,356 @@
+/* adopt.c - new routes take the place of the old ones without losing what was learned.
+ *
+ * Upstreams, models and targets keep their slots by identity. A model whose tiers and policy are
+ * the same keeps its route record; a changed one gets a new record, and the old one lives on until
+ * its last request has ended. Whatever nobody refers to any more is given back at that moment.
+ */
+#include "policy/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static struct upstream *spare_upstream(struct ub_brain *brain)
+{
+    uint16_t index = brain->upstream_free;
+    if (index != 0) {
+        brain->upstream_free = upstream_of(brain, index)->next_free;
+    } else {
+        assert(brain->upstreams_used < brain->limits.upstreams);
+        index = (uint16_t)++brain->upstreams_used;
+    }
+    struct upstream *upstream = upstream_of(brain, index);
+    *upstream = (struct upstream){0};
+    return upstream;
+}
+
+static uint16_t upstream_index(const struct ub_brain *brain, const struct upstream *upstream)
+{
+    return (uint16_t)(upstream - upstream_of(brain, 0));
+}
+
+/* The slot of this identity, also one that is draining. `hint` is where it usually is. */
+static uint16_t find_upstream(const struct ub_brain *brain, uint64_t key, uint32_t hint)
+{
+    if (hint >= 1 && hint <= brain->upstreams_used &&
+        upstream_of(brain, (uint16_t)hint)->key == key) {
+        return (uint16_t)hint;
+    }
+    for (uint32_t i = 1; i <= brain->upstreams_used; i++) {
+        if (upstream_of(brain, (uint16_t)i)->key == key) {
+            return (uint16_t)i;
+        }
+    }
+    return 0;
+}
+
+static uint16_t find_model(const struct ub_brain *brain, uint64_t key)
+{
+    for (uint32_t i = 1; i <= brain->models_used; i++) {
+        if (model_of(brain, (uint16_t)i)->key == key) {
+            return (uint16_t)i;
+        }
+    }
+    return 0;
+}
+
+void release_upstream(struct ub_brain *brain, struct upstream *upstream)
+{
+    if (upstream->listed || upstream->first_target != 0 || upstream->probing ||
+        upstream->key == 0) {
+        return;
+    }
+    assert(upstream->inflight == 0);
+    *upstream = (struct upstream){.next_free = brain->upstream_free};
+    brain->upstream_free = upstream_index(brain, upstream);
+}
+
+static void release_target(struct ub_brain *brain, uint16_t index)
+{
+    struct target *target = target_of(brain, index);
+    assert(target->refs > 0);
+    if (--target->refs > 0) {
+        return;
+    }
+    assert(target->inflight == 0);
+    struct upstream *upstream = upstream_of(brain, target->upstream);
+    uint16_t *link = &upstream->first_target;
+    while (*link != index) {
+        link = &target_of(brain, *link)->next_of_upstream;
+    }
+    *link = target->next_of_upstream;
+    *target = (struct target){.next_free = brain->target_free};
+    brain->target_free = index;
+    release_upstream(brain, upstream);
+}
+
+static void release_model(struct ub_brain *brain, uint16_t index)
+{
+    struct model *model = model_of(brain, index);
+    if (model->route == 0 && model->refs == 0) {
+        assert(model->first_waiting == 0);
+        *model = (struct model){.next_free = brain->model_free};
+        brain->model_free = index;
+    }
+}
+
+void release_route(struct ub_brain *brain, uint16_t index)
+{
+    struct route *route = route_of(brain, index);
+    assert(route->refs > 0);
+    if (--route->refs > 0) {
+        return;
+    }
+    for (uint32_t t = 0; t < route->tiers; t++) {
+        for (uint32_t m = 0; m < route->tier[t].count; m++) {
+            release_target(brain, route->tier[t].target[m]);
+        }
+    }
+    uint16_t model = route->model;
+    *route = (struct route){.next_free = brain->route_free};
+    brain->route_free = index;
+    model_of(brain, model)->refs--;
+    release_model(brain, model);
+}
+
+/* The target of this pair, made when it is new. */
+static uint16_t target_for(struct ub_brain *brain, uint16_t upstream, uint16_t model)
+{
+    struct upstream *owner = upstream_of(brain, upstream);
+    for (uint16_t t = owner->first_target; t != 0; t = target_of(brain, t)->next_of_upstream) {
+        if (target_of(brain, t)->model == model) {
+            return t;
+        }
+    }
+    uint16_t index = brain->target_free;
+    if (index != 0) {
+        brain->target_free = target_of(brain, index)->next_free;
+    } else {
+        assert(brain->targets_used < brain->limits.targets);
+        index = (uint16_t)++brain->targets_used;
+    }
+    *target_of(brain, index) = (struct target){
+        .upstream = upstream, .model = model, .next_of_upstream = owner->first_target};
+    owner->first_target = index;
+    return index;
+}
+
+static bool same_policy(const struct ub_model_policy *a, const struct ub_model_policy *b)
+{
+    return a->balance == b->balance && a->affinity == b->affinity &&
+           a->slow_over_ns == b->slow_over_ns && a->patience_ns == b->patience_ns &&
+           a->first_token_min_ns == b->first_token_min_ns &&
+           a->first_token_max_ns == b->first_token_max_ns && a->total_ns == b->total_ns &&
+           a->stall_ns == b->stall_ns && a->slot_wait_ns == b->slot_wait_ns &&
+           a->heartbeat_after_ns == b->heartbeat_after_ns &&
+           a->heartbeat_every_ns == b->heartbeat_every_ns &&
+           a->retry.attempts == b->retry.attempts && a->retry.base_ns == b->retry.base_ns &&
+           a->retry.cap_ns == b->retry.cap_ns && a->retry.budget == b->retry.budget &&
+           a->retry.budget_per_s == b->retry.budget_per_s;
+}
+
+static uint64_t member_key(const struct ub_routes *routes, const struct ub_tier_spec *tier,
+                           uint32_t m)
+{
+    return routes->upstreams[tier->member[m]].key;
+}
+
+static bool same_route(const struct ub_brain *brain, const struct route *route,
+                       const struct ub_routes *routes, const struct ub_model_spec *spec)
+{
+    if (route->tiers != spec->tiers || !same_policy(&route->policy, &spec->policy)) {
+        return false;
+    }
+    for (uint32_t t = 0; t < spec->tiers; t++) {
+        if (route->tier[t].count != spec->tier[t].count) {
+            return false;
+        }
+        for (uint32_t m = 0; m < spec->tier[t].count; m++) {
+            const struct target *target = target_of(brain, route->tier[t].target[m]);
+            if (upstream_of(brain, target->upstream)->key !=
+                member_key(routes, &spec->tier[t], m)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static uint16_t new_route(struct ub_brain *brain, const struct ub_routes *routes,
+                          const struct ub_model_spec *spec, uint16_t model)
+{
+    uint16_t index = brain->route_free;
+    if (index != 0) {
+        brain->route_free = route_of(brain, index)->next_free;
+    } else {
+        assert(brain->routes_used < brain->limits.routes);
+        index = (uint16_t)++brain->routes_used;
+    }
+    struct route *route = route_of(brain, index);
+    *route =
+        (struct route){.refs = 1, .model = model, .tiers = spec->tiers, .policy = spec->policy};
+    model_of(brain, model)->refs++;
+    for (uint32_t t = 0; t < spec->tiers; t++) {
+        route->tier[t].count = spec->tier[t].count;
+        for (uint32_t m = 0; m < spec->tier[t].count; m++) {
+            uint16_t upstream = find_upstream(brain, member_key(routes, &spec->tier[t], m),
+                                              spec->tier[t].member[m] + 1u);
+            uint16_t target = target_for(brain, upstream, model);
+            target_of(brain, target)->refs++;
+            route->tier[t].target[m] = target;
+        }
+    }
+    return index;
+}
+
+static void adopt_upstreams(struct ub_brain *brain, const struct ub_routes *routes, ub_ns now)
+{
+    for (uint32_t i = 1; i <= brain->upstreams_used; i++) {
+        upstream_of(brain, (uint16_t)i)->listed = false;
+    }
+    for (uint32_t i = 0; i < routes->upstream_count; i++) {
+        const struct ub_upstream_spec *spec = &routes->upstreams[i];
+        uint16_t index = find_upstream(brain, spec->key, i + 1);
+        struct upstream *upstream = index != 0 ? upstream_of(brain, index) : spare_upstream(brain);
+        if (upstream->key == 0) {
+            upstream->key = spec->key;
+            upstream->since = brain->has_routes ? now : 0;
+        }
+        upstream->listed = true;
+        upstream->concurrency = spec->concurrency;
+    }
+}
+
+static void adopt_model(struct ub_brain *brain, const struct ub_routes *routes,
+                        const struct ub_model_spec *spec)
+{
+    uint16_t index = find_model(brain, spec->key);
+    if (index == 0) {
+        index = brain->model_free;
+        if (index != 0) {
+            brain->model_free = model_of(brain, index)->next_free;
+        } else {
+            assert(brain->models_used < brain->limits.models);
+            index = (uint16_t)++brain->models_used;
+        }
+        *model_of(brain, index) = (struct model){.key = spec->key};
+    }
+    struct model *model = model_of(brain, index);
+    uint16_t old = model->route;
+    if (old != 0 && same_route(brain, route_of(brain, old), routes, spec)) {
+        return;
+    }
+    model->route = new_route(brain, routes, spec, index);
+    if (old != 0) {
+        release_route(brain, old);
+    }
+}
+
+static bool names_model(const struct ub_routes *routes, uint64_t key)
+{
+    for (uint32_t i = 0; i < routes->model_count; i++) {
+        if (routes->models[i].key == key) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void adopt_routes(struct ub_brain *brain, const struct ub_routes *routes, ub_ns now)
+{
+    assert(ub_brain_refuses(brain, routes) == NULL);
+    adopt_upstreams(brain, routes, now);
+    for (uint32_t i = 0; i < routes->model_count; i++) {
+        adopt_model(brain, routes, &routes->models[i]);
+    }
+    for (uint32_t i = 1; i <= brain->models_used; i++) {
+        struct model *model = model_of(brain, (uint16_t)i);
+        if (model->route != 0 && !names_model(routes, model->key)) {
+            uint16_t old = model->route;
+            model->route = 0;
+            release_route(brain, old);
+        }
+    }
+    for (uint32_t i = 1; i <= brain->upstreams_used; i++) {
+        release_upstream(brain, upstream_of(brain, (uint16_t)i));
+    }
+    brain->queue_size = routes->queue_size;
+    brain->has_routes = true;
+}
+
+static const char *refuse_model(const struct ub_routes *routes, uint32_t index)
+{
+    const struct ub_model_spec *spec = &routes->models[index];
+    if (spec->key == 0 || spec->tiers < 1 || spec->tiers > UB_TIERS_MAX) {
+        return "a model needs a key and 1 to 16 tiers";
+    }
+    if (spec->policy.retry.attempts < 1 || spec->policy.retry.attempts > ATTEMPTS_MAX) {
+        return "a model may have 1 to 16 attempts";
+    }
+    for (uint32_t i = 0; i < index; i++) {
+        if (routes->models[i].key == spec->key) {
+            return "a model stands there twice";
+        }
+    }
+    for (uint32_t t = 0; t < spec->tiers; t++) {
+        if (spec->tier[t].count < 1 || spec->tier[t].count > UB_TIER_MAX) {
+            return "a tier holds 1 to 64 upstreams";
+        }
+        for (uint32_t m = 0; m < spec->tier[t].count; m++) {
+            if (spec->tier[t].member[m] >= routes->upstream_count) {
+                return "a tier names an upstream that is not there";
+            }
+        }
+    }
+    return NULL;
+}
+
+/* What is in use now, draining slots included, plus everything new must fit. */
+static const char *refuse_sizes(const struct ub_brain *brain, const struct ub_routes *routes)
+{
+    uint32_t upstreams = 0, models = 0, route_records = routes->model_count;
+    uint64_t targets = 0;
+    for (uint32_t i = 1; i <= brain->upstreams_used; i++) {
+        upstreams += upstream_of(brain, (uint16_t)i)->key != 0;
+    }
+    for (uint32_t i = 1; i <= brain->models_used; i++) {
+        models += model_of(brain, (uint16_t)i)->key != 0;
+    }
+    for (uint32_t i = 1; i <= brain->targets_used; i++) {
+        targets += target_of(brain, (uint16_t)i)->refs != 0;
+    }
+    for (uint32_t i = 1; i <= brain->routes_used; i++) {
+        route_records += route_of(brain, (uint16_t)i)->refs != 0;
+    }
+    for (uint32_t i = 0; i < routes->upstream_count; i++) {
+        upstreams += find_upstream(brain, routes->upstreams[i].key, i + 1) == 0;
+    }
+    for (uint32_t i = 0; i < routes->model_count; i++) {
+        models += find_model(brain, routes->models[i].key) == 0;
+        for (uint32_t t = 0; t < routes->models[i].tiers; t++) {
+            targets += routes->models[i].tier[t].count;
+        }
+    }
+    if (upstreams > brain->limits.upstreams) {
+        return "too many upstreams, those included that are still draining";
+    }
+    if (models > brain->limits.models || route_records > brain->limits.routes) {
+        return "too many models, those included that running requests still use";
+    }
+    return targets > brain->limits.targets ? "too many pairs of upstream and model" : NULL;
+}
+
+const char *ub_brain_refuses(const struct ub_brain *brain, const struct ub_routes *routes)
+{
+    for (uint32_t i = 0; i < routes->upstream_count; i++) {
+        if (routes->upstreams[i].key == 0) {
+            return "an upstream needs a key";
+        }
+    }
+    for (uint32_t i = 0; i < routes->model_count; i++) {
+        const char *words = refuse_model(routes, i);
+        if (words != NULL) {
+            return words;
+        }
+    }
+    return refuse_sizes(brain, routes);
+}

@@ -1,0 +1,172 @@
+/* attempt.c - attempts begin and end, and what they teach about their target. */
+#include "policy/state.h"
+
+#include <assert.h>
+
+#define ERROR_GAIN  0.1
+#define REST_MAX_NS UB_MINUTE /* a longer Retry-After is cut to this */
+
+void set_state(struct ub_brain *brain, struct request *request, enum request_state state)
+{
+    bool ran = request->state == REQUEST_TRYING || request->state == REQUEST_STREAMING;
+    bool runs = state == REQUEST_TRYING || state == REQUEST_STREAMING;
+    brain->facts.running += runs;
+    brain->facts.running -= ran;
+    brain->facts.backing_off += state == REQUEST_BACKING_OFF;
+    brain->facts.backing_off -= request->state == REQUEST_BACKING_OFF;
+    request->state = (uint8_t)state;
+}
+
+/* At most CANCEL and START from a late attempt, a heartbeat, then CANCEL and DROP when the client
+ * leaves before these are drained: timers do not move a request whose actions still wait. */
+void queue_action(struct ub_brain *brain, struct request *request, struct action action)
+{
+    assert(request->action_count < ACTIONS_MAX);
+    request->action[request->action_count++] = action;
+    mark_ready(brain, request);
+}
+
+static ub_ns first_deadline(const struct ub_brain *brain, const struct request *request,
+                            const struct target *target, ub_ns now)
+{
+    const struct ub_model_policy *policy = &route_of(brain, request->route)->policy;
+    ub_ns wait_ns;
+    if (!request->stream) {
+        wait_ns = ub_pace_whole_deadline(&target->pace, request->prompt_tokens, request->max_tokens,
+                                         policy->first_token_min_ns, request->deadline - now);
+    } else {
+        wait_ns = ub_pace_deadline(&target->pace, request->prompt_tokens,
+                                   policy->first_token_min_ns, policy->first_token_max_ns);
+    }
+    return ub_ns_after(now, wait_ns);
+}
+
+void start_attempt(struct ub_brain *brain, struct request *request, struct choice choice,
+                   enum ub_reason reason, ub_ns now)
+{
+    struct target *target = target_of(brain, choice.target);
+    struct upstream *upstream = upstream_of(brain, target->upstream);
+    assert(upstream->concurrency == 0 || upstream->inflight < upstream->concurrency);
+    assert(request->attempt < ATTEMPTS_MAX);
+
+    upstream->inflight++;
+    target->inflight++;
+    target->tokens += request->own_tokens;
+    if (choice.trial) {
+        ub_breaker_trial(&target->breaker);
+    }
+    brain->facts.first_attempts += request->attempt == 0;
+    brain->facts.extra_attempts += request->attempt > 0;
+
+    request->attempt++;
+    request->target = choice.target;
+    request->trial = choice.trial;
+    request->extended = false;
+    request->started_at = now;
+    request->attempt_deadline = first_deadline(brain, request, target, now);
+    set_state(brain, request, REQUEST_TRYING);
+    remember_prefix(brain, request, choice.target);
+    queue_action(brain, request,
+                 (struct action){.type = UB_ACT_START,
+                                 .reason = (uint8_t)reason,
+                                 .attempt = request->attempt,
+                                 .upstream = (uint16_t)(target->upstream - 1),
+                                 .when = request->attempt_deadline});
+}
+
+void end_attempt(struct ub_brain *brain, struct request *request)
+{
+    struct target *target = target_of(brain, request->target);
+    struct upstream *upstream = upstream_of(brain, target->upstream);
+    assert(upstream->inflight > 0 && target->inflight > 0);
+    assert(target->tokens >= request->own_tokens);
+    upstream->inflight--;
+    target->inflight--;
+    target->tokens -= request->own_tokens;
+    if (request->trial) {
+        ub_breaker_trial_void(&target->breaker);
+        request->trial = false;
+    }
+}
+
+void cancel_attempt(struct ub_brain *brain, struct request *request, enum ub_error error,
+                    enum ub_reason reason)
+{
+    const struct target *target = target_of(brain, request->target);
+    queue_action(brain, request,
+                 (struct action){.type = UB_ACT_CANCEL,
+                                 .reason = (uint8_t)reason,
+                                 .attempt = request->attempt,
+                                 .error = (uint8_t)error,
+                                 .upstream = (uint16_t)(target->upstream - 1)});
+    end_attempt(brain, request);
+}
+
+static void count_error(struct target *target, double failed, ub_ns now)
+{
+    double share = error_share_of(target, now);
+    target->error_share = share + ERROR_GAIN * (failed - share);
+    target->error_at = now;
+}
+
+void learn_success(struct ub_brain *brain, struct request *request, ub_ns now)
+{
+    struct target *target = target_of(brain, request->target);
+    count_error(target, 0.0, now);
+    ub_breaker_good(&target->breaker, request->trial, now);
+    request->trial = false;
+}
+
+static void note_tried(struct request *request, enum ub_error error)
+{
+    assert(request->tried_count < ATTEMPTS_MAX);
+    request->tried[request->tried_count++] =
+        (struct tried){.target = request->target, .error = (uint8_t)error, .this_round = true};
+    request->last_error = (uint8_t)error;
+}
+
+void learn_failure(struct ub_brain *brain, struct request *request, enum ub_error error,
+                   ub_ns not_before, ub_ns now, struct ub_random *random)
+{
+    struct target *target = target_of(brain, request->target);
+    note_tried(request, error);
+    if (!ub_error_blames(error)) {
+        return;
+    }
+    count_error(target, 1.0, now);
+    ub_breaker_bad(&target->breaker, error, request->trial, now, ub_random_unit(random));
+    request->trial = false;
+    if (ub_breaker_wants_probe(&target->breaker)) {
+        plan_probe(brain, now);
+    }
+    if (error == UB_ERR_LATE && request->stream) {
+        ub_pace_late(&target->pace, request->prompt_tokens, now - request->started_at, now);
+    }
+    if (ub_error_class(error) == UB_CLASS_BUSY && not_before > now) {
+        target->rest_until =
+            ub_ns_max(target->rest_until, ub_ns_min(not_before, now + REST_MAX_NS));
+    }
+}
+
+/* Could this request do something else than go on waiting for its present attempt? */
+bool has_alternative(const struct ub_brain *brain, const struct request *request, ub_ns now)
+{
+    const struct route *route = route_of(brain, request->route);
+    const struct ub_retry_policy *retry = &route->policy.retry;
+    if (!request->can_retry || request->attempt >= retry->attempts ||
+        !ub_budget_has(&model_of(brain, route->model)->budget, retry, now)) {
+        return false;
+    }
+    for (uint32_t t = 0; t < route->tiers; t++) {
+        for (uint32_t m = 0; m < route->tier[t].count; m++) {
+            uint16_t index = route->tier[t].target[m];
+            const struct target *target = target_of(brain, index);
+            if (index != request->target && !was_tried(request, index, false) &&
+                target->rest_until <= now && has_room(brain, target) &&
+                ub_breaker_says(&target->breaker, now) != UB_BREAKER_STOP) {
+                return true;
+            }
+        }
+    }
+    return false;
+}

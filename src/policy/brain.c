@@ -1,0 +1,366 @@
+#include "policy/state.h"
+
+#include "base/real.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define MAGIC          0x756e627573790001u /* "unbusy", layout 1 */
+#define ALIGN          64u
+#define PROBE_EVERY_NS (2 * UB_SECOND)
+
+const char *ub_reason_words(enum ub_reason reason)
+{
+    static const char *const words[] = {
+#define X(name, text) text,
+        UB_REASONS(X)
+#undef X
+    };
+    assert(reason < UB_WHY_COUNT);
+    return words[reason];
+}
+
+static uint64_t place(uint64_t *end, uint64_t count, uint64_t size)
+{
+    uint64_t at = *end;
+    *end = (at + count * size + ALIGN - 1) / ALIGN * ALIGN;
+    return at;
+}
+
+/* Lays out the block; returns its size. Indices start at 1, so each array has one more. */
+static uint64_t lay_out(struct ub_brain *brain, const struct ub_brain_limits *limits)
+{
+    uint64_t end = 0;
+    place(&end, 1, sizeof *brain);
+    brain->upstream_at = place(&end, limits->upstreams + 1ull, sizeof(struct upstream));
+    brain->target_at = place(&end, limits->targets + 1ull, sizeof(struct target));
+    brain->model_at = place(&end, limits->models + 1ull, sizeof(struct model));
+    brain->route_at = place(&end, limits->routes + 1ull, sizeof(struct route));
+    brain->request_at = place(&end, limits->requests + 1ull, sizeof(struct request));
+    brain->place_at = place(&end, limits->requests + 1ull, sizeof(uint32_t));
+    brain->prefix_at = place(&end, limits->prefixes, sizeof(struct ub_prefix_entry));
+    for (uint32_t w = 0; w < limits->workers; w++) {
+        brain->heap_at[w] = place(&end, limits->requests + 1ull, sizeof(struct ub_timer_node));
+    }
+    return end;
+}
+
+static void check_limits(const struct ub_brain_limits *limits)
+{
+    assert(limits->requests >= 1 && limits->requests < UINT32_MAX / 2);
+    assert(limits->upstreams >= 1 && limits->upstreams < UB_NO_UPSTREAM);
+    assert(limits->targets >= 1 && limits->targets < UINT16_MAX);
+    assert(limits->models >= 1 && limits->models < UB_NO_MODEL);
+    assert(limits->routes >= 1 && limits->routes < UINT16_MAX);
+    assert(limits->workers >= 1 && limits->workers <= 64);
+    assert(limits->prefixes >= 4 && (limits->prefixes & (limits->prefixes - 1)) == 0);
+}
+
+size_t ub_brain_size(const struct ub_brain_limits *limits)
+{
+    struct ub_brain layout;
+    check_limits(limits);
+    return (size_t)lay_out(&layout, limits);
+}
+
+struct ub_brain *ub_brain_init(void *block, const struct ub_brain_limits *limits)
+{
+    struct ub_brain *brain = block;
+    check_limits(limits);
+    brain->magic = MAGIC;
+    brain->limits = *limits;
+    brain->probe_at = UB_NEVER;
+    lay_out(brain, limits);
+    return brain;
+}
+
+double error_share_of(const struct target *target, ub_ns now)
+{
+    const double tau_ns = 30.0 * (double)UB_SECOND;
+    return target->error_share * (1.0 - ub_decay_share((double)(now - target->error_at), tau_ns));
+}
+
+struct ub_request_id ub_brain_next_id(const struct ub_brain *brain)
+{
+    uint32_t slot = brain->request_free;
+    if (slot == 0 && brain->requests_used < brain->limits.requests) {
+        slot = brain->requests_used + 1;
+    }
+    if (slot == 0) {
+        return (struct ub_request_id){0, 0};
+    }
+    return (struct ub_request_id){slot, request_of(brain, slot)->generation + 1};
+}
+
+void mark_ready(struct ub_brain *brain, struct request *request)
+{
+    uint32_t index = index_of(brain, request);
+    if (request->action_count != 1) {
+        return; /* it is in the list already */
+    }
+    request->next_ready = 0;
+    if (brain->ready_last != 0) {
+        request_of(brain, brain->ready_last)->next_ready = index;
+    } else {
+        brain->ready_first = index;
+    }
+    brain->ready_last = index;
+    brain->facts.ready++;
+}
+
+/* The request that an event speaks of, while it is alive; NULL for late words. */
+static struct request *alive(const struct ub_brain *brain, const struct ub_event *event)
+{
+    if (event->request.slot == 0 || event->request.slot > brain->requests_used) {
+        return NULL;
+    }
+    struct request *request = request_of(brain, event->request.slot);
+    bool over = request->state == REQUEST_FREE || request->state == REQUEST_OVER;
+    return over || request->generation != event->request.generation ? NULL : request;
+}
+
+/* The same for words of an attempt: only the running one is listened to. */
+static struct request *running(const struct ub_brain *brain, const struct ub_event *event)
+{
+    struct request *request = alive(brain, event);
+    if (request == NULL || request->attempt != event->attempt) {
+        return NULL;
+    }
+    bool runs = request->state == REQUEST_TRYING || request->state == REQUEST_STREAMING;
+    return runs ? request : NULL;
+}
+
+static bool needs_probe(const struct ub_brain *brain, const struct upstream *upstream)
+{
+    for (uint16_t t = upstream->first_target; t != 0; t = target_of(brain, t)->next_of_upstream) {
+        if (ub_breaker_wants_probe(&target_of(brain, t)->breaker)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void plan_probe(struct ub_brain *brain, ub_ns now)
+{
+    brain->probe_at = ub_ns_min(brain->probe_at, now + PROBE_EVERY_NS);
+}
+
+/* Every two seconds: ask for a probe of each upstream whose connections fail. */
+static void probe_round(struct ub_brain *brain, ub_ns now)
+{
+    brain->probe_at = UB_NEVER;
+    for (uint32_t i = 1; i <= brain->upstreams_used; i++) {
+        struct upstream *upstream = upstream_of(brain, (uint16_t)i);
+        if (!needs_probe(brain, upstream)) {
+            continue;
+        }
+        plan_probe(brain, now);
+        if (!upstream->probing) {
+            upstream->probing = upstream->probe_queued = true;
+            brain->probes_queued++;
+        }
+    }
+}
+
+static void probed(struct ub_brain *brain, const struct ub_event *event, struct ub_random *random)
+{
+    uint16_t index = (uint16_t)(event->probed.upstream + 1);
+    if (index == 0 || index > brain->upstreams_used) {
+        return;
+    }
+    struct upstream *upstream = upstream_of(brain, index);
+    if (!upstream->probing || upstream->probe_queued) {
+        return;
+    }
+    upstream->probing = false;
+    release_upstream(brain, upstream);
+    if (!event->probed.ok) {
+        return;
+    }
+    for (uint16_t t = upstream->first_target; t != 0; t = target_of(brain, t)->next_of_upstream) {
+        struct target *target = target_of(brain, t);
+        if (ub_breaker_wants_probe(&target->breaker)) {
+            ub_breaker_probe_good(&target->breaker, event->now);
+            serve_line(brain, target->model, event->now, random);
+        }
+    }
+}
+
+static void woken(struct ub_brain *brain, uint16_t worker, ub_ns now, struct ub_random *random)
+{
+    assert(worker < brain->limits.workers);
+    struct ub_timers timers = timers_of(brain, worker);
+    while (ub_timers_first(timers) <= now) {
+        struct request *request = request_of(brain, timers.node[0].id);
+        ub_timers_remove(timers, timers.node[0].id);
+        life_woken(brain, request, now, random);
+    }
+    if (worker == 0 && brain->probe_at <= now) {
+        probe_round(brain, now);
+    }
+}
+
+static void step_request(struct ub_brain *brain, const struct ub_event *event,
+                         struct ub_random *random)
+{
+    struct request *request =
+        event->type == UB_EV_CLIENT_LEFT ? alive(brain, event) : running(brain, event);
+    if (request == NULL) {
+        return;
+    }
+    switch (event->type) {
+    case UB_EV_FIRST_PAYLOAD:
+        life_first_payload(brain, request, event->now, random);
+        break;
+    case UB_EV_PROGRESS:
+        life_progress(request, event->now);
+        break;
+    case UB_EV_ENDED:
+        life_ended(brain, request, &event->ended, event->now, random);
+        break;
+    default:
+        life_client_left(brain, request, event->left, event->now, random);
+        break;
+    }
+}
+
+void ub_brain_step(struct ub_brain *brain, const struct ub_event *event)
+{
+    assert(event->now >= brain->now);
+    struct ub_random random = {event->seed};
+    brain->now = event->now;
+    switch (event->type) {
+    case UB_EV_ROUTES:
+        adopt_routes(brain, event->routes, event->now);
+        serve_all_lines(brain, event->now, &random);
+        break;
+    case UB_EV_ARRIVED:
+        life_arrived(brain, event, &random);
+        break;
+    case UB_EV_WOKEN:
+        woken(brain, event->worker, event->now, &random);
+        break;
+    case UB_EV_PROBED:
+        probed(brain, event, &random);
+        break;
+    case UB_EV_DRAIN:
+        brain->draining = true;
+        break;
+    case UB_EV_FIRST_PAYLOAD:
+    case UB_EV_PROGRESS:
+    case UB_EV_ENDED:
+    case UB_EV_CLIENT_LEFT:
+        step_request(brain, event, &random);
+        break;
+    }
+}
+
+static bool next_probe(struct ub_brain *brain, struct ub_action *out)
+{
+    for (uint32_t i = 1; i <= brain->upstreams_used && brain->probes_queued > 0; i++) {
+        struct upstream *upstream = upstream_of(brain, (uint16_t)i);
+        if (upstream->probe_queued) {
+            upstream->probe_queued = false;
+            brain->probes_queued--;
+            *out = (struct ub_action){
+                .type = UB_ACT_PROBE, .reason = UB_WHY_PROBE, .upstream = (uint16_t)(i - 1)};
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The request is over and everybody knows: its slot is free again. */
+static void release(struct ub_brain *brain, struct request *request)
+{
+    if (request->route != 0) {
+        release_route(brain, request->route);
+    }
+    request->state = REQUEST_FREE;
+    request->next = brain->request_free;
+    brain->request_free = index_of(brain, request);
+    brain->facts.requests--;
+}
+
+static struct ub_action public_action(const struct ub_brain *brain, const struct request *request,
+                                      const struct action *a)
+{
+    return (struct ub_action){
+        .type = (enum ub_action_type)a->type,
+        .reason = (enum ub_reason)a->reason,
+        .request = {index_of(brain, request), request->generation},
+        .worker = request->worker,
+        .upstream = a->upstream,
+        .attempt = a->attempt,
+        .pass_on = a->pass_on,
+        .should_retry = a->should_retry,
+        .error = (enum ub_error)a->error,
+        .deadline = a->type == UB_ACT_START ? a->when : 0,
+        .retry_after_ns = a->type == UB_ACT_ANSWER ? a->when : 0,
+    };
+}
+
+bool ub_brain_next(struct ub_brain *brain, struct ub_action *out)
+{
+    if (brain->ready_first == 0) {
+        return next_probe(brain, out);
+    }
+    struct request *request = request_of(brain, brain->ready_first);
+    *out = public_action(brain, request, &request->action[0]);
+    request->action_count--;
+    memmove(&request->action[0], &request->action[1],
+            request->action_count * sizeof request->action[0]);
+    if (request->action_count == 0) {
+        brain->ready_first = request->next_ready;
+        brain->ready_last = brain->ready_first == 0 ? 0 : brain->ready_last;
+        brain->facts.ready--;
+        if (request->state == REQUEST_OVER) {
+            release(brain, request);
+        }
+    }
+    return true;
+}
+
+ub_ns ub_brain_wake_at(const struct ub_brain *brain, uint16_t worker)
+{
+    assert(worker < brain->limits.workers);
+    if (brain->ready_first != 0 || brain->probes_queued > 0) {
+        return 0;
+    }
+    const struct ub_timer_node *node = at_offset(brain, brain->heap_at[worker]);
+    ub_ns at = brain->heap_count[worker] == 0 ? UB_NEVER : node[0].at;
+    return worker == 0 ? ub_ns_min(at, brain->probe_at) : at;
+}
+
+static uint16_t find_upstream(const struct ub_brain *brain, uint64_t key)
+{
+    for (uint32_t i = 1; i <= brain->upstreams_used; i++) {
+        const struct upstream *upstream = upstream_of(brain, (uint16_t)i);
+        if (upstream->key == key && upstream->listed) {
+            return (uint16_t)i;
+        }
+    }
+    return 0;
+}
+
+uint16_t ub_brain_upstream(const struct ub_brain *brain, uint64_t key)
+{
+    uint16_t index = find_upstream(brain, key);
+    return index == 0 ? UB_NO_UPSTREAM : (uint16_t)(index - 1);
+}
+
+uint16_t ub_brain_model(const struct ub_brain *brain, uint64_t key)
+{
+    for (uint32_t i = 1; i <= brain->models_used; i++) {
+        const struct model *model = model_of(brain, (uint16_t)i);
+        if (model->key == key && model->route != 0) {
+            return (uint16_t)(i - 1);
+        }
+    }
+    return UB_NO_MODEL;
+}
+
+struct ub_brain_facts ub_brain_facts(const struct ub_brain *brain)
+{
+    return brain->facts;
+}

@@ -1,0 +1,178 @@
+/* inspect.c - looking at the brain from outside: facts for metrics and console, and its own check.
+ */
+#include "policy/state.h"
+
+static const struct target *find_target(const struct ub_brain *brain, uint16_t upstream,
+                                        uint16_t model)
+{
+    uint16_t t = upstream_of(brain, upstream)->first_target;
+    while (t != 0 && target_of(brain, t)->model != model) {
+        t = target_of(brain, t)->next_of_upstream;
+    }
+    return t == 0 ? NULL : target_of(brain, t);
+}
+
+static enum ub_upstream_state state_of(const struct upstream *upstream, const struct target *target)
+{
+    if (!upstream->listed) {
+        return UB_UPSTREAM_DRAINING;
+    }
+    if (target->breaker.open_until == 0) {
+        return UB_UPSTREAM_UP;
+    }
+    return target->breaker.on_trial ? UB_UPSTREAM_ON_TRIAL : UB_UPSTREAM_EJECTED;
+}
+
+bool ub_brain_target(const struct ub_brain *brain, uint16_t upstream_slot, uint16_t model_slot,
+                     ub_ns now, struct ub_target_facts *out)
+{
+    if (upstream_slot >= brain->upstreams_used || model_slot >= brain->models_used) {
+        return false;
+    }
+    const struct upstream *upstream = upstream_of(brain, (uint16_t)(upstream_slot + 1));
+    const struct target *target =
+        find_target(brain, (uint16_t)(upstream_slot + 1), (uint16_t)(model_slot + 1));
+    if (target == NULL) {
+        return false;
+    }
+    const struct model *model = model_of(brain, target->model);
+    struct ub_model_policy policy =
+        model->route != 0 ? route_of(brain, model->route)->policy : ub_model_policy_default();
+    double errors = error_share_of(target, now);
+    *out = (struct ub_target_facts){
+        .state = state_of(upstream, target),
+        .ejected_for = (enum ub_error)target->breaker.why,
+        .inflight = upstream->inflight,
+        .concurrency = upstream->concurrency,
+        .tokens_inflight = target->tokens,
+        .first_payload_ns = ub_pace_expect(&target->pace, 0, now),
+        .response_ns = (ub_ns)target->pace.response_ns,
+        .deadline_ns = ub_pace_deadline(&target->pace, 0, policy.first_token_min_ns,
+                                        policy.first_token_max_ns),
+        .error_share = errors,
+        .weight = ub_balance_weight(target->pace.response_ns, errors, policy.slow_over_ns),
+    };
+    return true;
+}
+
+/* What all requests together should add up to. */
+struct sums {
+    uint32_t requests, running, waiting, backing_off, armed;
+};
+
+static const char *check_request(const struct ub_brain *brain, const struct request *request,
+                                 struct sums *sums)
+{
+    bool runs = request->state == REQUEST_TRYING || request->state == REQUEST_STREAMING;
+    sums->requests += request->state != REQUEST_FREE;
+    sums->running += runs;
+    sums->waiting += request->waits_in_line;
+    sums->backing_off += request->state == REQUEST_BACKING_OFF;
+    if (request->waits_in_line != (request->state == REQUEST_WAITING)) {
+        return "a request waits in line without waiting, or the other way round";
+    }
+    if (request->state == REQUEST_OVER && request->action_count == 0) {
+        return "a request is over and nobody was told";
+    }
+    const uint32_t *place = at_offset(brain, brain->place_at);
+    bool armed = place[index_of(brain, request)] != 0;
+    bool moves = request->state != REQUEST_FREE && request->state != REQUEST_OVER;
+    if (armed != moves) {
+        return armed ? "a request that is over has a timer" : "a live request has no timer";
+    }
+    sums->armed += armed;
+    return NULL;
+}
+
+static const char *check_requests(const struct ub_brain *brain)
+{
+    struct sums sums = {0};
+    for (uint32_t i = 1; i <= brain->requests_used; i++) {
+        const char *words = check_request(brain, request_of(brain, i), &sums);
+        if (words != NULL) {
+            return words;
+        }
+    }
+    uint32_t in_heaps = 0;
+    for (uint32_t w = 0; w < brain->limits.workers; w++) {
+        in_heaps += brain->heap_count[w];
+    }
+    const struct ub_brain_facts *facts = &brain->facts;
+    if (sums.requests != facts->requests || sums.running != facts->running ||
+        sums.waiting != facts->waiting || sums.backing_off != facts->backing_off) {
+        return "the counters differ from the requests";
+    }
+    return sums.armed != in_heaps ? "the heaps of timers differ from the requests" : NULL;
+}
+
+static const char *check_targets(const struct ub_brain *brain)
+{
+    uint32_t running = 0;
+    for (uint32_t i = 1; i <= brain->upstreams_used; i++) {
+        const struct upstream *upstream = upstream_of(brain, (uint16_t)i);
+        uint32_t inflight = 0;
+        for (uint16_t t = upstream->first_target; t != 0;
+             t = target_of(brain, t)->next_of_upstream) {
+            const struct target *target = target_of(brain, t);
+            inflight += target->inflight;
+            if (target->refs == 0 || target->upstream != i) {
+                return "a target hangs on the wrong upstream or on nothing";
+            }
+            if (target->inflight == 0 && target->tokens != 0) {
+                return "tokens in flight without a request";
+            }
+        }
+        if (inflight != upstream->inflight) {
+            return "an upstream counts other requests than its targets";
+        }
+        running += inflight;
+    }
+    return running != brain->facts.running ? "attempts in flight differ from running requests"
+                                           : NULL;
+}
+
+static const char *check_lines(const struct ub_brain *brain)
+{
+    uint32_t waiting = 0;
+    for (uint32_t i = 1; i <= brain->models_used; i++) {
+        const struct model *model = model_of(brain, (uint16_t)i);
+        uint32_t previous = 0;
+        for (uint32_t r = model->first_waiting; r != 0; r = request_of(brain, r)->next) {
+            if (request_of(brain, r)->previous != previous || ++waiting > brain->facts.waiting) {
+                return "a waiting line is badly linked";
+            }
+            previous = r;
+        }
+        if (previous != model->last_waiting) {
+            return "a waiting line has the wrong end";
+        }
+    }
+    return waiting != brain->facts.waiting ? "the lines hold others than those who wait" : NULL;
+}
+
+static const char *check_routes(const struct ub_brain *brain)
+{
+    for (uint32_t i = 1; i <= brain->routes_used; i++) {
+        const struct route *route = route_of(brain, (uint16_t)i);
+        if (route->refs == 0) {
+            continue;
+        }
+        uint32_t refs = model_of(brain, route->model)->route == i;
+        for (uint32_t r = 1; r <= brain->requests_used; r++) {
+            const struct request *request = request_of(brain, r);
+            refs += request->state != REQUEST_FREE && request->route == i;
+        }
+        if (refs != route->refs) {
+            return "a route is held by others than it counts";
+        }
+    }
+    return NULL;
+}
+
+const char *ub_brain_check(const struct ub_brain *brain)
+{
+    const char *words = check_requests(brain);
+    words = words != NULL ? words : check_targets(brain);
+    words = words != NULL ? words : check_lines(brain);
+    return words != NULL ? words : check_routes(brain);
+}

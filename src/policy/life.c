@@ -1,0 +1,402 @@
+/* life.c - the life of one request, event by event. */
+#include "policy/state.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <string.h>
+
+#define OUT_TOKENS      256.0 /* reserved for an answer before any was seen */
+#define OUT_TOKENS_GAIN 0.05
+
+static const struct ub_model_policy *policy_of(const struct ub_brain *brain,
+                                               const struct request *request)
+{
+    return &route_of(brain, request->route)->policy;
+}
+
+static ub_ns wake_of(const struct ub_brain *brain, const struct request *request)
+{
+    switch ((enum request_state)request->state) {
+    case REQUEST_TRYING:
+        return ub_ns_min(ub_ns_min(request->attempt_deadline, request->deadline),
+                         request->heartbeat_at);
+    case REQUEST_STREAMING:
+        return ub_ns_after(request->progress_at, policy_of(brain, request)->stall_ns);
+    case REQUEST_WAITING:
+        return ub_ns_min(ub_ns_min(request->wait_until, request->line_until),
+                         ub_ns_min(request->deadline, request->heartbeat_at));
+    case REQUEST_BACKING_OFF:
+        return ub_ns_min(ub_ns_min(request->wait_until, request->deadline), request->heartbeat_at);
+    case REQUEST_FREE:
+    case REQUEST_OVER:
+        break;
+    }
+    return UB_NEVER;
+}
+
+static void arm(struct ub_brain *brain, struct request *request)
+{
+    ub_timers_set(timers_of(brain, request->worker), index_of(brain, request),
+                  wake_of(brain, request));
+}
+
+static void answer(struct ub_brain *brain, struct request *request, enum ub_error error,
+                   enum ub_reason reason, bool should_retry)
+{
+    set_state(brain, request, REQUEST_OVER);
+    queue_action(brain, request,
+                 (struct action){.type = UB_ACT_ANSWER,
+                                 .reason = (uint8_t)reason,
+                                 .error = (uint8_t)error,
+                                 .should_retry = should_retry,
+                                 .upstream = UB_NO_UPSTREAM,
+                                 .when = should_retry ? UB_SECOND : 0});
+}
+
+static struct request *take_slot(struct ub_brain *brain, struct ub_request_id id)
+{
+    struct ub_request_id next = ub_brain_next_id(brain);
+    assert(id.generation != 0 && id.slot == next.slot && id.generation == next.generation);
+    struct request *request = request_of(brain, id.slot);
+    if (brain->request_free == id.slot) {
+        brain->request_free = request->next;
+    } else {
+        brain->requests_used = id.slot;
+    }
+    /* All but the prefixes, which are counted. */
+    memset(request, 0, offsetof(struct request, prefix));
+    request->generation = id.generation;
+    brain->facts.requests++;
+    return request;
+}
+
+static uint32_t reserved_tokens(const struct model *model, const struct ub_arrival *arrival)
+{
+    double out = model->tokens_out > 0 ? model->tokens_out : OUT_TOKENS;
+    if (arrival->max_tokens > 0 && (double)arrival->max_tokens < out) {
+        out = (double)arrival->max_tokens;
+    }
+    uint64_t sum = (uint64_t)arrival->prompt_tokens + (uint64_t)out;
+    return sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
+}
+
+static void fill(struct ub_brain *brain, struct request *request, const struct ub_arrival *arrival,
+                 ub_ns now)
+{
+    const struct ub_model_policy *policy = policy_of(brain, request);
+    request->arrived_at = now;
+    request->deadline = ub_ns_after(now, policy->total_ns);
+    if (arrival->client_deadline != 0) {
+        request->deadline = ub_ns_min(request->deadline, arrival->client_deadline);
+    }
+    bool beats = arrival->heartbeat && policy->heartbeat_after_ns > 0;
+    request->heartbeat_at = beats ? ub_ns_after(now, policy->heartbeat_after_ns) : UB_NEVER;
+    request->line_until = UB_NEVER;
+    request->wait_until = UB_NEVER;
+    request->stream = arrival->stream;
+    request->can_retry = arrival->can_retry;
+    request->prompt_tokens = arrival->prompt_tokens;
+    request->max_tokens = arrival->max_tokens;
+    request->own_tokens =
+        reserved_tokens(model_of(brain, route_of(brain, request->route)->model), arrival);
+    request->cookie_key = arrival->cookie_key;
+    request->header_hash = arrival->header_hash;
+    request->client_hash = arrival->client_hash;
+    assert(arrival->prefix_count <= UB_PREFIX_MARKS);
+    request->prefix_count = arrival->prefix_count;
+    memcpy(request->prefix, arrival->prefix, arrival->prefix_count * sizeof arrival->prefix[0]);
+    memcpy(request->prefix_tokens, arrival->prefix_tokens,
+           arrival->prefix_count * sizeof arrival->prefix_tokens[0]);
+}
+
+void life_arrived(struct ub_brain *brain, const struct ub_event *event, struct ub_random *random)
+{
+    const struct ub_arrival *arrival = &event->arrived;
+    struct request *request = take_slot(brain, event->request);
+    assert(event->worker < brain->limits.workers);
+    request->worker = (uint8_t)event->worker;
+
+    uint32_t model = arrival->model == UB_NO_MODEL ? 0 : arrival->model + 1u;
+    uint16_t route =
+        model == 0 || model > brain->models_used ? 0 : model_of(brain, (uint16_t)model)->route;
+    if (brain->draining) {
+        answer(brain, request, UB_ERR_DRAINING, UB_WHY_DRAINING, true);
+        return;
+    }
+    if (route == 0) {
+        answer(brain, request, UB_ERR_NO_ROUTE, UB_WHY_UNKNOWN_MODEL, false);
+        return;
+    }
+    request->route = route;
+    route_of(brain, route)->refs++;
+    fill(brain, request, arrival, event->now);
+    if (event->now >= request->deadline) {
+        give_up(brain, request, UB_WHY_OUT_OF_TIME, event->now, random);
+        return;
+    }
+    seek(brain, request, UB_WHY_NONE, event->now, random);
+    arm(brain, request);
+}
+
+static void finish(struct ub_brain *brain, struct request *request, enum ub_action_type type,
+                   enum ub_error error, enum ub_reason reason)
+{
+    set_state(brain, request, REQUEST_OVER);
+    uint16_t upstream = request->target == 0 ? 0 : target_of(brain, request->target)->upstream;
+    queue_action(
+        brain, request,
+        (struct action){.type = (uint8_t)type,
+                        .reason = (uint8_t)reason,
+                        .attempt = request->attempt,
+                        .error = (uint8_t)error,
+                        .upstream = (uint16_t)(upstream == 0 ? UB_NO_UPSTREAM : upstream - 1u)});
+}
+
+/* The attempt is over: its slot may serve somebody who waits, and a breaker that it closed may
+ * serve the whole line. */
+static void after_attempt(struct ub_brain *brain, uint16_t target, bool closed, ub_ns now,
+                          struct ub_random *random)
+{
+    if (closed) {
+        serve_line(brain, target_of(brain, target)->model, now, random);
+    } else {
+        serve_upstream(brain, target_of(brain, target)->upstream, now, random);
+    }
+}
+
+void life_first_payload(struct ub_brain *brain, struct request *request, ub_ns now,
+                        struct ub_random *random)
+{
+    if (request->state != REQUEST_TRYING) {
+        return;
+    }
+    struct target *target = target_of(brain, request->target);
+    if (request->stream) {
+        ub_pace_first(&target->pace, request->prompt_tokens, now - request->started_at, now);
+    }
+    bool closes = request->trial;
+    if (closes) {
+        learn_success(brain, request, now);
+    }
+    request->first_at = request->progress_at = now;
+    set_state(brain, request, REQUEST_STREAMING);
+    queue_action(brain, request,
+                 (struct action){.type = UB_ACT_FORWARD,
+                                 .reason = UB_WHY_FIRST_PAYLOAD,
+                                 .attempt = request->attempt,
+                                 .upstream = (uint16_t)(target->upstream - 1)});
+    arm(brain, request);
+    if (closes) {
+        serve_line(brain, target->model, now, random);
+    }
+}
+
+/* The timer stays where it is: when it goes off too early, it is set anew. */
+void life_progress(struct request *request, ub_ns now)
+{
+    request->progress_at = now;
+}
+
+static void learn_answer(struct ub_brain *brain, struct request *request,
+                         const struct ub_ending *ending, ub_ns now)
+{
+    struct target *target = target_of(brain, request->target);
+    struct model *model = model_of(brain, target->model);
+    bool streamed = request->stream && request->first_at != 0;
+    ub_ns generated_ns = streamed ? ub_ns_max(now - request->first_at, 1) : 0;
+    ub_pace_done(&target->pace, request->prompt_tokens, ending->tokens_out,
+                 now - request->started_at, generated_ns, now);
+    if (ending->tokens_out > 0) {
+        double gain = model->tokens_out == 0 ? 1.0 : OUT_TOKENS_GAIN;
+        model->tokens_out += gain * ((double)ending->tokens_out - model->tokens_out);
+    }
+}
+
+static void complete(struct ub_brain *brain, struct request *request,
+                     const struct ub_ending *ending, ub_ns now, struct ub_random *random)
+{
+    bool closes = request->trial;
+    learn_answer(brain, request, ending, now);
+    learn_success(brain, request, now);
+    end_attempt(brain, request);
+    finish(brain, request, UB_ACT_FINISH, UB_ERR_OK, UB_WHY_COMPLETE);
+    arm(brain, request);
+    after_attempt(brain, request->target, closes, now, random);
+}
+
+/* Nothing was forwarded yet: another attempt, unseen by the client, unless it is the client's
+ * fault. */
+static void failed_unseen(struct ub_brain *brain, struct request *request,
+                          const struct ub_ending *ending, ub_ns now, struct ub_random *random)
+{
+    learn_failure(brain, request, ending->error, ending->not_before, now, random);
+    end_attempt(brain, request);
+    if (ending->error == UB_ERR_EMPTY_ANSWER) {
+        request->empty_attempt = request->attempt;
+    }
+    if (ub_error_class(ending->error) == UB_CLASS_CLIENT) {
+        give_up(brain, request, UB_WHY_CLIENTS_FAULT, now, random);
+    } else {
+        seek(brain, request, UB_WHY_RETRY_ELSEWHERE, now, random);
+    }
+}
+
+void life_ended(struct ub_brain *brain, struct request *request, const struct ub_ending *ending,
+                ub_ns now, struct ub_random *random)
+{
+    uint16_t target = request->target;
+    if (ending->error == UB_ERR_OK) {
+        complete(brain, request, ending, now, random);
+        return;
+    }
+    if (request->state == REQUEST_STREAMING) {
+        learn_failure(brain, request, ending->error, ending->not_before, now, random);
+        end_attempt(brain, request);
+        finish(brain, request, UB_ACT_CUT, UB_ERR_BROKEN, UB_WHY_BROKE_AFTER_COMMIT);
+    } else {
+        failed_unseen(brain, request, ending, now, random);
+    }
+    arm(brain, request);
+    after_attempt(brain, target, false, now, random);
+}
+
+void life_client_left(struct ub_brain *brain, struct request *request, enum ub_error error,
+                      ub_ns now, struct ub_random *random)
+{
+    bool ran = request->state == REQUEST_TRYING || request->state == REQUEST_STREAMING;
+    leave_line(brain, request);
+    if (ran) {
+        cancel_attempt(brain, request, error, UB_WHY_CLIENT_LEFT);
+    }
+    finish(brain, request, UB_ACT_DROP, error, UB_WHY_CLIENT_LEFT);
+    arm(brain, request);
+    if (ran) {
+        after_attempt(brain, request->target, false, now, random);
+    }
+}
+
+void life_slot_freed(struct ub_brain *brain, struct request *request, ub_ns now,
+                     struct ub_random *random)
+{
+    seek(brain, request, UB_WHY_SLOT_FREED, now, random);
+    arm(brain, request);
+}
+
+/* The attempt is too late. While there is nobody else to ask, giving it up would help nobody: it
+ * gets the longest time that the policy allows. */
+static bool gets_more_time(struct ub_brain *brain, struct request *request, ub_ns now)
+{
+    if (request->extended || has_alternative(brain, request, now)) {
+        return false;
+    }
+    const struct ub_pace *pace = &target_of(brain, request->target)->pace;
+    ub_ns longest_ns = ub_ns_after(policy_of(brain, request)->first_token_max_ns,
+                                   ub_pace_prefill(pace, request->prompt_tokens));
+    ub_ns until =
+        request->stream ? ub_ns_after(request->started_at, longest_ns) : request->deadline;
+    request->extended = true;
+    request->attempt_deadline = until;
+    return until > now;
+}
+
+static void too_late(struct ub_brain *brain, struct request *request, ub_ns now,
+                     struct ub_random *random)
+{
+    uint16_t target = request->target;
+    learn_failure(brain, request, UB_ERR_LATE, 0, now, random);
+    cancel_attempt(brain, request, UB_ERR_LATE, UB_WHY_FIRST_TOKEN_DEADLINE);
+    seek(brain, request, UB_WHY_RETRY_ELSEWHERE, now, random);
+    after_attempt(brain, target, false, now, random);
+}
+
+static void out_of_time(struct ub_brain *brain, struct request *request, ub_ns now,
+                        struct ub_random *random)
+{
+    uint16_t target = 0;
+    if (request->state == REQUEST_TRYING) {
+        target = request->target;
+        cancel_attempt(brain, request, UB_ERR_DEADLINE, UB_WHY_OUT_OF_TIME);
+    }
+    give_up(brain, request, UB_WHY_OUT_OF_TIME, now, random);
+    if (target != 0) {
+        after_attempt(brain, target, false, now, random);
+    }
+}
+
+static void stalled(struct ub_brain *brain, struct request *request, ub_ns now,
+                    struct ub_random *random)
+{
+    uint16_t target = request->target;
+    learn_failure(brain, request, UB_ERR_STALLED, 0, now, random);
+    cancel_attempt(brain, request, UB_ERR_STALLED, UB_WHY_STALL);
+    finish(brain, request, UB_ACT_CUT, UB_ERR_BROKEN, UB_WHY_STALL);
+    after_attempt(brain, target, false, now, random);
+}
+
+/* A comment keeps the connection alive but settles the status as 200, after which SDKs retry no
+ * more: it is not begun when the time is nearly up. */
+static void beat(struct ub_brain *brain, struct request *request, ub_ns now)
+{
+    ub_ns every_ns = policy_of(brain, request)->heartbeat_every_ns;
+    if (request->deadline - now < every_ns && !request->heartbeat) {
+        request->heartbeat_at = UB_NEVER;
+        return;
+    }
+    request->heartbeat = true;
+    request->heartbeat_at = ub_ns_after(now, every_ns);
+    queue_action(brain, request,
+                 (struct action){.type = UB_ACT_HEARTBEAT,
+                                 .reason = UB_WHY_WAITING,
+                                 .attempt = request->attempt,
+                                 .upstream = UB_NO_UPSTREAM});
+}
+
+static void look_again(struct ub_brain *brain, struct request *request, ub_ns now,
+                       struct ub_random *random)
+{
+    if (request->state == REQUEST_WAITING && now >= request->line_until) {
+        give_up(brain, request, UB_WHY_NO_SLOT, now, random);
+        return;
+    }
+    if (request->state == REQUEST_WAITING && now < request->wait_until) {
+        return;
+    }
+    enum ub_reason reason = UB_WHY_SLOT_FREED;
+    if (request->state == REQUEST_BACKING_OFF) {
+        reason = request->more_tried ? UB_WHY_RETRY_SAME : UB_WHY_BACKED_OFF;
+    } else if (request->line_until != UB_NEVER) {
+        new_round(request);
+        request->tier =
+            (uint8_t)(route_of(brain, request->route)->tiers - 1); /* patience is spent */
+    }
+    seek(brain, request, reason, now, random);
+}
+
+void life_woken(struct ub_brain *brain, struct request *request, ub_ns now,
+                struct ub_random *random)
+{
+    if (request->action_count > 0) {
+        /* The body has not heard the last word yet. */
+        ub_timers_set(timers_of(brain, request->worker), index_of(brain, request), now + 1);
+        return;
+    }
+    if (request->state == REQUEST_STREAMING) {
+        if (now >= ub_ns_after(request->progress_at, policy_of(brain, request)->stall_ns)) {
+            stalled(brain, request, now, random);
+        }
+    } else if (now >= request->deadline) {
+        out_of_time(brain, request, now, random);
+    } else if (request->state == REQUEST_TRYING) {
+        if (now >= request->attempt_deadline && !gets_more_time(brain, request, now)) {
+            too_late(brain, request, now, random);
+        }
+    } else if (now >= ub_ns_min(request->wait_until, request->line_until)) {
+        look_again(brain, request, now, random);
+    }
+    bool waits = request->state == REQUEST_TRYING || request->state == REQUEST_WAITING ||
+                 request->state == REQUEST_BACKING_OFF;
+    if (waits && now >= request->heartbeat_at) {
+        beat(brain, request, now);
+    }
+    arm(brain, request);
+}

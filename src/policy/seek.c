@@ -1,0 +1,451 @@
+/* seek.c - what a request does next: another attempt, a place in the line, a pause, or giving up.
+ *
+ * Tiers are walked from the best down. Inside a tier another upstream comes first. Before it goes
+ * down a tier a request may spend the model's patience on this one: waiting for a slot, or for one
+ * more try after a single 500 or reset, or after a short Retry-After. When all tiers are exhausted
+ * it waits for a slot if slots are what is missing, else it backs off with full jitter and starts a
+ * new round.
+ */
+#include "policy/state.h"
+
+#include <assert.h>
+
+#define SCAN_MAX      8 /* of a line, behind a first that cannot use the slot */
+#define ADVICE_MIN_NS UB_SECOND
+#define ADVICE_MAX_NS UB_MINUTE /* the Node SDK obeys no longer advice, API-FACTS 1.3 */
+
+static struct model *model_for(const struct ub_brain *brain, const struct request *request)
+{
+    return model_of(brain, route_of(brain, request->route)->model);
+}
+
+void leave_line(struct ub_brain *brain, struct request *request)
+{
+    if (!request->waits_in_line) {
+        return;
+    }
+    struct model *model = model_for(brain, request);
+    *(request->previous == 0 ? &model->first_waiting
+                             : &request_of(brain, request->previous)->next) = request->next;
+    *(request->next == 0 ? &model->last_waiting : &request_of(brain, request->next)->previous) =
+        request->previous;
+    request->waits_in_line = false;
+    brain->facts.waiting--;
+}
+
+/* False: the line is full. Who waits already keeps its place. */
+static bool enter_line(struct ub_brain *brain, struct request *request)
+{
+    if (!request->waits_in_line) {
+        if (brain->facts.waiting >= brain->queue_size) {
+            return false;
+        }
+        struct model *model = model_for(brain, request);
+        uint32_t index = index_of(brain, request);
+        request->next = 0;
+        request->previous = model->last_waiting;
+        *(model->last_waiting == 0 ? &model->first_waiting
+                                   : &request_of(brain, model->last_waiting)->next) = index;
+        model->last_waiting = index;
+        request->waits_in_line = true;
+        brain->facts.waiting++;
+    }
+    set_state(brain, request, REQUEST_WAITING);
+    return true;
+}
+
+void new_round(struct request *request)
+{
+    for (uint8_t i = 0; i < request->tried_count; i++) {
+        request->tried[i].this_round = false;
+    }
+    request->tier = 0;
+    request->patience_until = 0;
+    request->more_tried = false;
+}
+
+/* How soon it may be worth coming back: the soonest instant at which a target lets calls through
+ * again, with up to a quarter on top so that those refused together do not return together. */
+static ub_ns advice(const struct ub_brain *brain, const struct request *request, ub_ns now,
+                    struct ub_random *random)
+{
+    ub_ns soonest = UB_NEVER;
+    const struct route *route = route_of(brain, request->route);
+    for (uint32_t t = 0; t < route->tiers; t++) {
+        for (uint32_t m = 0; m < route->tier[t].count; m++) {
+            const struct target *target = target_of(brain, route->tier[t].target[m]);
+            ub_ns at = ub_ns_max(target->rest_until, target->breaker.open_until);
+            soonest = ub_ns_min(soonest, ub_ns_max(at, now));
+        }
+    }
+    ub_ns wait_ns = ub_ns_clamp(soonest - now, ADVICE_MIN_NS, ADVICE_MAX_NS);
+    wait_ns += (ub_ns)(0.25 * (double)wait_ns * ub_random_unit(random));
+    return ub_ns_min(wait_ns, ADVICE_MAX_NS);
+}
+
+/* The outcome that the client sees. Busy stays busy; what the upstream itself said is passed on
+ * when it was about this request. */
+static enum ub_error outcome(const struct request *request, enum ub_reason reason)
+{
+    enum ub_error last = (enum ub_error)request->last_error;
+    if (reason == UB_WHY_OUT_OF_TIME) {
+        return UB_ERR_DEADLINE;
+    }
+    if (reason == UB_WHY_QUEUE_FULL) {
+        return UB_ERR_QUEUE_FULL;
+    }
+    if (reason == UB_WHY_NO_SLOT) {
+        return UB_ERR_QUEUE_TIMEOUT;
+    }
+    if (request->tried_count == 0 || ub_error_class(last) == UB_CLASS_BUSY) {
+        return UB_ERR_ALL_BUSY;
+    }
+    return last;
+}
+
+static bool is_hopeless(enum ub_error error)
+{
+    enum ub_error_class class = ub_error_class(error);
+    return class == UB_CLASS_CLIENT || class == UB_CLASS_UNFIT || error == UB_ERR_KEY_REFUSED ||
+           error == UB_ERR_NO_BALANCE || error == UB_ERR_NO_ROUTE;
+}
+
+void give_up(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
+             struct ub_random *random)
+{
+    leave_line(brain, request);
+    enum ub_error error = outcome(request, reason);
+    uint8_t attempt = request->attempt;
+    if (request->empty_attempt != 0) {
+        error = UB_ERR_EMPTY_ANSWER;
+        attempt = request->empty_attempt;
+    }
+    enum ub_error_class class = ub_error_class(error);
+    bool hopeless = is_hopeless(error);
+    set_state(brain, request, REQUEST_OVER);
+    queue_action(brain, request,
+                 (struct action){.type = UB_ACT_ANSWER,
+                                 .reason = (uint8_t)reason,
+                                 .attempt = attempt,
+                                 .error = (uint8_t)error,
+                                 .pass_on = class == UB_CLASS_CLIENT || class == UB_CLASS_UNFIT,
+                                 .should_retry = !hopeless && reason != UB_WHY_OUT_OF_BUDGET,
+                                 .upstream = UB_NO_UPSTREAM,
+                                 .when = hopeless ? 0 : advice(brain, request, now, random)});
+}
+
+/* Moving on from a quick refusal to an upstream with known free slots costs nothing. */
+static bool is_free_of_charge(const struct ub_brain *brain, const struct request *request,
+                              uint16_t target)
+{
+    const struct upstream *upstream = upstream_of(brain, target_of(brain, target)->upstream);
+    return request->tried_count > 0 && ub_error_is_quick((enum ub_error)request->last_error) &&
+           upstream->concurrency > 0;
+}
+
+static void go(struct ub_brain *brain, struct request *request, struct choice choice,
+               enum ub_reason reason, ub_ns now, struct ub_random *random)
+{
+    struct model *model = model_for(brain, request);
+    const struct ub_retry_policy *retry = &route_of(brain, request->route)->policy.retry;
+    if (request->attempt == 0) {
+        ub_budget_first(&model->budget, retry);
+    } else if (!is_free_of_charge(brain, request, choice.target)) {
+        if (!ub_budget_take(&model->budget, retry, now)) {
+            give_up(brain, request, UB_WHY_OUT_OF_BUDGET, now, random);
+            return;
+        }
+        brain->facts.charged_attempts++;
+    }
+    leave_line(brain, request);
+    bool first_choice = request->attempt == 0 && reason == UB_WHY_NONE;
+    start_attempt(brain, request, choice, first_choice || choice.trial ? choice.reason : reason,
+                  now);
+}
+
+static bool in_tier(const struct tier *tier, uint16_t target)
+{
+    for (uint32_t m = 0; m < tier->count; m++) {
+        if (tier->target[m] == target) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* When this tried target deserves one more try before we go down a tier; UB_NEVER: it does not. */
+static ub_ns second_chance(const struct ub_brain *brain, const struct request *request,
+                           const struct tried *tried, ub_ns now, struct ub_random *random)
+{
+    const struct target *target = target_of(brain, tried->target);
+    enum ub_error error = (enum ub_error)tried->error;
+    if (ub_error_class(error) == UB_CLASS_BUSY && target->rest_until > now) {
+        return target->rest_until;
+    }
+    bool slip = error == UB_ERR_UPSTREAM_ERROR || error == UB_ERR_RESET;
+    if (!slip || target->breaker.in_a_row > 1 || target->breaker.open_until != 0) {
+        return UB_NEVER;
+    }
+    return now + (ub_ns)(ub_random_unit(random) * (double)(request->patience_until - now));
+}
+
+static bool try_once_more(struct ub_brain *brain, struct request *request, ub_ns now,
+                          struct ub_random *random)
+{
+    const struct tier *tier = &route_of(brain, request->route)->tier[request->tier];
+    struct tried *best = NULL;
+    ub_ns best_at = UB_NEVER;
+    for (uint8_t i = 0; i < request->tried_count; i++) {
+        struct tried *tried = &request->tried[i];
+        if (!tried->this_round || !in_tier(tier, tried->target)) {
+            continue;
+        }
+        ub_ns at = second_chance(brain, request, tried, now, random);
+        if (at < best_at && at <= request->patience_until) {
+            best = tried;
+            best_at = at;
+        }
+    }
+    if (best == NULL) {
+        return false;
+    }
+    best->this_round = false;
+    request->more_tried = true;
+    request->wait_until = best_at;
+    leave_line(brain, request);
+    set_state(brain, request, REQUEST_BACKING_OFF);
+    return true;
+}
+
+/* Nothing in this tier now: is it worth the patience? True: the request waits. */
+static bool stays(struct ub_brain *brain, struct request *request, struct choice none, ub_ns now,
+                  struct ub_random *random)
+{
+    const struct route *route = route_of(brain, request->route);
+    if (request->tier + 1u >= route->tiers) {
+        return false;
+    }
+    if (request->patience_until == 0) {
+        request->patience_until = ub_ns_after(now, route->policy.patience_ns);
+    }
+    if (now >= request->patience_until) {
+        return false;
+    }
+    if (!request->more_tried && try_once_more(brain, request, now, random)) {
+        return true;
+    }
+    bool resting = none.until <= request->patience_until;
+    if ((none.full || resting) && enter_line(brain, request)) {
+        request->line_until = UB_NEVER;
+        request->wait_until = ub_ns_min(none.until, request->patience_until);
+        return true;
+    }
+    return false;
+}
+
+/* Everybody who could be tried at all said that the request does not fit, or answered nothing. */
+static bool is_about_us(const struct request *request)
+{
+    bool any = false;
+    for (uint8_t i = 0; i < request->tried_count; i++) {
+        any |= request->tried[i].this_round;
+        if (request->tried[i].this_round &&
+            ub_error_class((enum ub_error)request->tried[i].error) != UB_CLASS_UNFIT) {
+            return false;
+        }
+    }
+    return any;
+}
+
+/* Retry-After as a floor: the soonest instant at which one of the targets that are left is not
+ * resting; UB_NEVER when nobody is left. */
+static ub_ns floor_of(const struct ub_brain *brain, const struct request *request, ub_ns now)
+{
+    ub_ns floor = UB_NEVER;
+    const struct route *route = route_of(brain, request->route);
+    for (uint32_t t = 0; t < route->tiers; t++) {
+        for (uint32_t m = 0; m < route->tier[t].count; m++) {
+            uint16_t index = route->tier[t].target[m];
+            bool left = true;
+            for (uint8_t i = 0; i < request->tried_count; i++) {
+                const struct tried *tried = &request->tried[i];
+                bool never_again = tried->error == UB_ERR_LATE ||
+                                   ub_error_class((enum ub_error)tried->error) == UB_CLASS_UNFIT;
+                left &= tried->target != index || !never_again;
+            }
+            if (left) {
+                floor = ub_ns_min(floor, ub_ns_max(now, target_of(brain, index)->rest_until));
+            }
+        }
+    }
+    return floor;
+}
+
+static void back_off(struct ub_brain *brain, struct request *request, ub_ns now,
+                     struct ub_random *random)
+{
+    const struct ub_model_policy *policy = &route_of(brain, request->route)->policy;
+    ub_ns floor = floor_of(brain, request, now);
+    if (floor == UB_NEVER) {
+        give_up(brain, request, UB_WHY_NOBODY_LEFT, now, random);
+        return;
+    }
+    request->failures++;
+    bool throttled = request->last_error == UB_ERR_THROTTLED;
+    ub_ns at = ub_retry_at(&policy->retry, request->failures, throttled, now,
+                           floor > now ? floor : 0, ub_random_unit(random));
+    if (at >= request->deadline) {
+        give_up(brain, request, UB_WHY_OUT_OF_TIME, now, random);
+        return;
+    }
+    leave_line(brain, request);
+    new_round(request);
+    request->wait_until = at;
+    set_state(brain, request, REQUEST_BACKING_OFF);
+}
+
+static bool tried_in_round(const struct request *request)
+{
+    for (uint8_t i = 0; i < request->tried_count; i++) {
+        if (request->tried[i].this_round) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All tiers were walked and nobody could take the request. */
+static void exhausted(struct ub_brain *brain, struct request *request, bool full, ub_ns until,
+                      ub_ns now, struct ub_random *random)
+{
+    const struct route *route = route_of(brain, request->route);
+    bool tried = tried_in_round(request);
+    for (uint32_t t = 0; t < route->tiers && !tried; t++) {
+        struct choice choice = choose(brain, request, t, true, now, random);
+        if (choice.target != 0) {
+            request->tier = (uint8_t)t;
+            go(brain, request, choice, UB_WHY_PANIC, now, random);
+            return;
+        }
+        full |= choice.full;
+    }
+    if (request->empty_attempt != 0 || is_about_us(request)) {
+        give_up(brain, request, UB_WHY_NOBODY_LEFT, now, random);
+        return;
+    }
+    if (!full) {
+        back_off(brain, request, now, random);
+        return;
+    }
+    bool waited = request->waits_in_line && request->line_until != UB_NEVER;
+    if (!enter_line(brain, request)) {
+        give_up(brain, request, UB_WHY_QUEUE_FULL, now, random);
+        return;
+    }
+    if (!waited) {
+        request->line_until = ub_ns_after(now, route->policy.slot_wait_ns);
+        request->wait_until = UB_NEVER;
+    }
+    /* Those that failed may work again before a slot is free: a new round after the usual pause. */
+    if (tried && (request->wait_until == UB_NEVER || request->wait_until <= now)) {
+        request->failures++;
+        request->wait_until = ub_retry_at(&route->policy.retry, request->failures, false, now, 0,
+                                          ub_random_unit(random));
+    }
+    request->wait_until = tried ? ub_ns_min(until, request->wait_until) : until;
+}
+
+void seek(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
+          struct ub_random *random)
+{
+    const struct route *route = route_of(brain, request->route);
+    if (request->attempt >= route->policy.retry.attempts) {
+        give_up(brain, request, UB_WHY_OUT_OF_ATTEMPTS, now, random);
+        return;
+    }
+    if (request->attempt > 0 && !request->can_retry) {
+        give_up(brain, request, UB_WHY_CANNOT_RETRY, now, random);
+        return;
+    }
+    bool full = false;
+    ub_ns until = UB_NEVER;
+    for (uint32_t t = 0; t < route->tiers; t++) {
+        struct choice choice = choose(brain, request, t, false, now, random);
+        if (choice.target != 0) {
+            go(brain, request, choice, reason, now, random);
+            return;
+        }
+        full |= choice.full;
+        until = ub_ns_min(until, choice.until);
+        if (t < request->tier) {
+            continue; /* better tiers are only looked at in passing */
+        }
+        if (stays(brain, request, choice, now, random)) {
+            return;
+        }
+        if (t + 1 < route->tiers) {
+            request->tier = (uint8_t)(t + 1);
+            request->patience_until = 0;
+            request->more_tried = false;
+            reason = UB_WHY_NEXT_TIER;
+        }
+    }
+    exhausted(brain, request, full, until, now, random);
+}
+
+/* The first few of the line try for the slot; true: one of them got it. */
+static bool serve_one(struct ub_brain *brain, uint16_t model, ub_ns now, struct ub_random *random)
+{
+    uint32_t index = model_of(brain, model)->first_waiting;
+    for (int looked = 0; index != 0 && looked < SCAN_MAX; looked++) {
+        struct request *request = request_of(brain, index);
+        index = request->next;
+        life_slot_freed(brain, request, now, random);
+        if (!request->waits_in_line) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void serve_line(struct ub_brain *brain, uint16_t model, ub_ns now, struct ub_random *random)
+{
+    while (serve_one(brain, model, now, random)) {
+    }
+}
+
+void serve_all_lines(struct ub_brain *brain, ub_ns now, struct ub_random *random)
+{
+    for (uint32_t i = 1; i <= brain->models_used; i++) {
+        serve_line(brain, (uint16_t)i, now, random);
+    }
+}
+
+/* A slot of this upstream is free: of the lines that can use it, the one whose first has waited
+ * longest goes first. */
+void serve_upstream(struct ub_brain *brain, uint16_t index, ub_ns now, struct ub_random *random)
+{
+    if (brain->facts.waiting == 0) {
+        return;
+    }
+    const struct upstream *upstream = upstream_of(brain, index);
+    uint16_t model = 0;
+    ub_ns longest = UB_NEVER;
+    for (uint16_t t = upstream->first_target; t != 0; t = target_of(brain, t)->next_of_upstream) {
+        uint16_t candidate = target_of(brain, t)->model;
+        uint32_t first = model_of(brain, candidate)->first_waiting;
+        if (first != 0 && request_of(brain, first)->arrived_at < longest) {
+            model = candidate;
+            longest = request_of(brain, first)->arrived_at;
+        }
+    }
+    if (model == 0 || serve_one(brain, model, now, random)) {
+        return;
+    }
+    for (uint16_t t = upstream->first_target; t != 0; t = target_of(brain, t)->next_of_upstream) {
+        if (target_of(brain, t)->model != model &&
+            serve_one(brain, target_of(brain, t)->model, now, random)) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,282 @@
+/* state.h - the brain's memory, for the files of the brain only (brain, adopt, choose, life,
+ * snapshot).
+ *
+ * One block: this struct, then arrays that it finds by offsets. Everything links by index, so the
+ * block can be copied and moved. Index 0 of each array is a dummy, so that zeroed memory means
+ * "none".
+ *
+ *   upstream   one place that can answer: concurrency and what is in flight, whatever the model
+ *   target     upstream x model: breaker, pace, errors, tokens in flight
+ *   model      a public name: retry budget, waiting line, the current route
+ *   route      one generation of a model's tiers and policy; counted by the requests that use it
+ *   request    one request in the house
+ */
+#ifndef UB_POLICY_STATE_H
+#define UB_POLICY_STATE_H
+
+#include "policy/affinity.h"
+#include "policy/balance.h"
+#include "policy/brain.h"
+#include "policy/breaker.h"
+#include "policy/pace.h"
+#include "policy/retry.h"
+#include "policy/timers.h"
+
+#define ATTEMPTS_MAX 16 /* per request; the configuration allows no more */
+#define ACTIONS_MAX  6  /* of one request, not drained yet: see queue_action in life.c */
+
+struct upstream {
+    uint64_t key;
+    uint32_t concurrency;
+    uint32_t inflight;
+    uint16_t first_target; /* its targets, linked */
+    uint16_t next_free;
+    bool listed;  /* in the current routes */
+    bool probing; /* a PROBE is under way or waiting to be drained */
+    bool probe_queued;
+    ub_ns since; /* for slow start: when it joined; 0 = at the beginning */
+};
+
+struct target {
+    uint16_t upstream;
+    uint16_t model;
+    uint16_t next_of_upstream;
+    uint16_t next_free;
+    uint32_t refs;     /* routes that list it */
+    uint32_t inflight; /* requests */
+    uint64_t tokens;   /* in flight */
+    ub_ns rest_until;  /* Retry-After */
+    double error_share;
+    ub_ns error_at;
+    struct ub_breaker breaker;
+    struct ub_pace pace;
+};
+
+struct model {
+    uint64_t key;
+    uint16_t route; /* 0: not in the current routes */
+    uint16_t next_free;
+    uint32_t refs;          /* routes of it */
+    uint32_t first_waiting; /* requests, linked by next and previous */
+    uint32_t last_waiting;
+    double tokens_out; /* mean of complete answers */
+    struct ub_budget budget;
+};
+
+struct tier {
+    uint32_t count;
+    uint16_t target[UB_TIER_MAX];
+    struct ub_turns turns;
+};
+
+struct route {
+    uint32_t refs; /* requests, plus one while current */
+    uint16_t model;
+    uint16_t next_free;
+    uint32_t tiers;
+    struct ub_model_policy policy;
+    struct tier tier[UB_TIERS_MAX];
+};
+
+enum request_state {
+    REQUEST_FREE,
+    REQUEST_TRYING,    /* an attempt runs, nothing forwarded yet */
+    REQUEST_STREAMING, /* past the commit point */
+    REQUEST_WAITING,   /* for a slot, in its model's line */
+    REQUEST_BACKING_OFF,
+    REQUEST_OVER, /* the terminal action waits to be drained */
+};
+
+struct action {
+    uint8_t type, reason, attempt, error;
+    bool pass_on, should_retry;
+    uint16_t upstream;
+    ub_ns when; /* START: deadline; ANSWER: retry after */
+};
+
+struct tried {
+    uint16_t target;
+    uint8_t error;
+    bool this_round; /* since the last backing off */
+};
+
+struct request {
+    uint32_t generation;
+    uint32_t next, previous; /* waiting line; `next` also links the free list */
+    uint32_t next_ready;
+    uint8_t state;
+    uint8_t worker;
+    uint16_t route;
+
+    ub_ns arrived_at;
+    ub_ns deadline; /* total or the client's, whichever is sooner; until the commit point */
+    ub_ns heartbeat_at;
+    ub_ns wait_until;     /* WAITING, BACKING_OFF: when to look again whatever happens */
+    ub_ns line_until;     /* WAITING: when the wait for a slot is given up */
+    ub_ns patience_until; /* for the present tier; 0 = not begun */
+    uint32_t prompt_tokens, max_tokens, own_tokens;
+    uint64_t cookie_key, header_hash, client_hash;
+
+    uint8_t attempt;  /* number of the latest; 0 = none yet */
+    uint8_t tier;     /* the present one */
+    uint8_t failures; /* rounds of backing off: the exponent */
+    uint8_t last_error;
+    uint8_t empty_attempt; /* an empty answer that may be passed on; 0 = none */
+    uint8_t tried_count;
+    struct tried tried[ATTEMPTS_MAX];
+
+    bool stream, heartbeat, can_retry;
+    bool trial;      /* the running attempt is its breaker's trial */
+    bool whole;      /* the running attempt's answer is one piece */
+    bool extended;   /* the running attempt got more time, as there was nobody else */
+    bool more_tried; /* "one more try in this tier" is used up */
+    bool waits_in_line;
+    uint16_t target; /* of the running attempt */
+    ub_ns started_at, first_at, progress_at;
+    ub_ns attempt_deadline;
+
+    uint8_t action_count;
+    struct action action[ACTIONS_MAX];
+
+    uint32_t prefix_count;
+    uint64_t prefix[UB_PREFIX_MARKS];
+    uint32_t prefix_tokens[UB_PREFIX_MARKS];
+};
+
+struct ub_brain {
+    uint64_t magic;
+    struct ub_brain_limits limits;
+    ub_ns now; /* of the latest event */
+    bool draining;
+    bool has_routes;
+    uint32_t queue_size;
+
+    /* Used prefixes of the arrays, and free lists inside them. */
+    uint32_t upstreams_used, targets_used, models_used, routes_used, requests_used;
+    uint16_t upstream_free, target_free, model_free, route_free;
+    uint32_t request_free;
+
+    uint32_t ready_first, ready_last;
+    uint32_t probes_queued;
+    ub_ns probe_at; /* next round of probes; UB_NEVER = nobody needs one */
+    uint32_t prefix_clock;
+
+    struct ub_brain_facts facts;
+
+    uint64_t upstream_at, target_at, model_at, route_at, request_at, place_at, prefix_at;
+    uint64_t heap_at[64]; /* one heap of timers for each worker */
+    uint32_t heap_count[64];
+};
+
+static inline void *at_offset(const struct ub_brain *brain, uint64_t offset)
+{
+    return (char *)(uintptr_t)brain + offset;
+}
+
+static inline struct upstream *upstream_of(const struct ub_brain *brain, uint16_t index)
+{
+    return (struct upstream *)at_offset(brain, brain->upstream_at) + index;
+}
+
+static inline struct target *target_of(const struct ub_brain *brain, uint16_t index)
+{
+    return (struct target *)at_offset(brain, brain->target_at) + index;
+}
+
+static inline struct model *model_of(const struct ub_brain *brain, uint16_t index)
+{
+    return (struct model *)at_offset(brain, brain->model_at) + index;
+}
+
+static inline struct route *route_of(const struct ub_brain *brain, uint16_t index)
+{
+    return (struct route *)at_offset(brain, brain->route_at) + index;
+}
+
+static inline struct request *request_of(const struct ub_brain *brain, uint32_t index)
+{
+    return (struct request *)at_offset(brain, brain->request_at) + index;
+}
+
+static inline uint32_t index_of(const struct ub_brain *brain, const struct request *request)
+{
+    return (uint32_t)(request - request_of(brain, 0));
+}
+
+static inline struct ub_prefixes prefixes_of(struct ub_brain *brain)
+{
+    return (struct ub_prefixes){at_offset(brain, brain->prefix_at), brain->limits.prefixes,
+                                &brain->prefix_clock};
+}
+
+static inline struct ub_timers timers_of(struct ub_brain *brain, uint32_t worker)
+{
+    return (struct ub_timers){at_offset(brain, brain->heap_at[worker]), &brain->heap_count[worker],
+                              at_offset(brain, brain->place_at)};
+}
+
+/* The error share fades while nobody tries, so that a bad spell is forgotten. */
+double error_share_of(const struct target *target, ub_ns now);
+
+/* adopt.c: new routes take the place of the old; references to routes. */
+void adopt_routes(struct ub_brain *brain, const struct ub_routes *routes, ub_ns now);
+void release_upstream(struct ub_brain *brain, struct upstream *upstream);
+void release_route(struct ub_brain *brain, uint16_t route);
+
+/* choose.c: where the next attempt of a request may go. */
+struct choice {
+    uint16_t target; /* 0: nowhere now */
+    enum ub_reason reason;
+    bool trial;
+    bool full;   /* nowhere because of missing slots: waiting helps */
+    ub_ns until; /* nowhere, but this may change at that instant; UB_NEVER */
+};
+struct choice choose(struct ub_brain *brain, const struct request *request, uint32_t tier,
+                     bool panic, ub_ns now, struct ub_random *random);
+bool was_tried(const struct request *request, uint16_t target, bool this_round);
+bool has_room(const struct ub_brain *brain, const struct target *target);
+void remember_prefix(struct ub_brain *brain, const struct request *request, uint16_t target);
+
+/* attempt.c: attempts begin and end, and what they teach. */
+void set_state(struct ub_brain *brain, struct request *request, enum request_state state);
+void queue_action(struct ub_brain *brain, struct request *request, struct action action);
+void start_attempt(struct ub_brain *brain, struct request *request, struct choice choice,
+                   enum ub_reason reason, ub_ns now);
+void end_attempt(struct ub_brain *brain, struct request *request);
+void learn_success(struct ub_brain *brain, struct request *request, ub_ns now);
+void learn_failure(struct ub_brain *brain, struct request *request, enum ub_error error,
+                   ub_ns not_before, ub_ns now, struct ub_random *random);
+void cancel_attempt(struct ub_brain *brain, struct request *request, enum ub_error error,
+                    enum ub_reason reason);
+bool has_alternative(const struct ub_brain *brain, const struct request *request, ub_ns now);
+
+/* seek.c: the next attempt, or a place in the line, or a pause, or giving up. */
+void seek(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
+          struct ub_random *random);
+void new_round(struct request *request);
+void leave_line(struct ub_brain *brain, struct request *request);
+void give_up(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
+             struct ub_random *random);
+void serve_line(struct ub_brain *brain, uint16_t model, ub_ns now, struct ub_random *random);
+void serve_all_lines(struct ub_brain *brain, ub_ns now, struct ub_random *random);
+void serve_upstream(struct ub_brain *brain, uint16_t upstream, ub_ns now, struct ub_random *random);
+
+/* life.c: the life of one request, event by event. */
+void life_arrived(struct ub_brain *brain, const struct ub_event *event, struct ub_random *random);
+void life_first_payload(struct ub_brain *brain, struct request *request, ub_ns now,
+                        struct ub_random *random);
+void life_progress(struct request *request, ub_ns now);
+void life_ended(struct ub_brain *brain, struct request *request, const struct ub_ending *ending,
+                ub_ns now, struct ub_random *random);
+void life_client_left(struct ub_brain *brain, struct request *request, enum ub_error error,
+                      ub_ns now, struct ub_random *random);
+void life_slot_freed(struct ub_brain *brain, struct request *request, ub_ns now,
+                     struct ub_random *random);
+void life_woken(struct ub_brain *brain, struct request *request, ub_ns now,
+                struct ub_random *random);
+
+/* brain.c */
+void mark_ready(struct ub_brain *brain, struct request *request);
+void plan_probe(struct ub_brain *brain, ub_ns now);
+
+#endif
