@@ -61,10 +61,10 @@ struct ub_http1 {
     struct ub_slice body;
     uint64_t body_len;       /* decoded bytes so far */
     struct ub_http1_bad bad; /* the status that a server answers with; 502 or 503 for responses */
-    uint8_t side;            /* enum ub_http1_side */
-    bool keep_alive;         /* after END: may the connection be used again? */
-    bool head_request;       /* RESPONSES: the request was HEAD, so no body follows. Set by the
-                                caller before the first byte */
+    enum ub_http1_side side;
+    bool keep_alive;   /* after END: may the connection be used again? */
+    bool head_request; /* RESPONSES: the request was HEAD, so no body follows. Set by the
+                          caller before the first byte */
     /* private from here on */
     uint8_t state;
     uint8_t interims;

@@ -1,7 +1,5 @@
 #include "http/trace.h"
 
-#include "base/alloc.h"
-
 #include <assert.h>
 #include <stdlib.h>
 
@@ -95,4 +93,26 @@ void ub_http1_trace_eof(struct ub_http1_trace *trace)
     if (found != UB_HTTP1_MORE) {
         add_found(trace, found);
     }
+}
+
+char *ub_http1_trace_of(enum ub_http1_side side, const struct ub_http1_limits *limits,
+                        struct ub_slice input, size_t cut, bool head_request)
+{
+    struct ub_http1_trace trace;
+    ub_http1_trace_init(&trace, side, limits);
+    trace.parser.head_request = head_request;
+    if (cut == SIZE_MAX) {
+        for (size_t i = 0; i < input.len; i++) {
+            ub_http1_trace_feed(&trace, (struct ub_slice){input.ptr + i, 1});
+        }
+    } else {
+        ub_http1_trace_feed(&trace, (struct ub_slice){input.ptr, cut});
+        ub_http1_trace_feed(&trace, (struct ub_slice){input.ptr + cut, input.len - cut});
+    }
+    if (side == UB_HTTP1_RESPONSES) {
+        ub_http1_trace_eof(&trace);
+    }
+    char *text = strndup(trace.text.len > 0 ? trace.text.ptr : "", trace.text.len);
+    ub_http1_trace_close(&trace);
+    return text;
 }

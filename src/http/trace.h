@@ -23,4 +23,9 @@ void ub_http1_trace_close(struct ub_http1_trace *trace);
 void ub_http1_trace_feed(struct ub_http1_trace *trace, struct ub_slice bytes);
 void ub_http1_trace_eof(struct ub_http1_trace *trace);
 
+/* The trace of `input`, fed in two pieces cut at `cut`, or byte by byte (SIZE_MAX); responses end
+ * with the end of the connection. The caller frees the text. */
+char *ub_http1_trace_of(enum ub_http1_side side, const struct ub_http1_limits *limits,
+                        struct ub_slice input, size_t cut, bool head_request);
+
 #endif
