@@ -1,0 +1,370 @@
+#include "sim/checker_inside.h"
+
+#include "base/alloc.h"
+
+#define SWEEP_EVERY 256 /* events between two looks at everybody's deadline */
+
+struct ub_checker *ub_checker_new(const struct ub_brain_limits *limits, ub_ns slack_ns)
+{
+    struct ub_checker *c = ub_calloc(1, sizeof *c);
+    if (c == NULL) {
+        return NULL;
+    }
+    c->limits = *limits;
+    c->slack_ns = slack_ns;
+    c->request = ub_calloc(limits->requests + 1, sizeof *c->request);
+    c->slot_key = ub_calloc(limits->upstreams + 1, sizeof *c->slot_key);
+    c->inflight = ub_calloc(limits->upstreams + 1, sizeof *c->inflight);
+    c->concurrency = ub_calloc(limits->upstreams + 1, sizeof *c->concurrency);
+    if (c->request == NULL || c->slot_key == NULL || c->inflight == NULL ||
+        c->concurrency == NULL) {
+        ub_checker_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void ub_checker_free(struct ub_checker *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; c->request != NULL && i < c->high; i++) {
+        if (c->request[i].alive) {
+            ub_checker_let_go(c->request[i].routes);
+        }
+    }
+    ub_checker_let_go(c->routes);
+    ub_free(c->budget);
+    ub_free(c->request);
+    ub_free(c->slot_key);
+    ub_free(c->inflight);
+    ub_free(c->concurrency);
+    ub_free(c);
+}
+
+const char *ub_checker_broken(const struct ub_checker *c)
+{
+    return c->broken[0] == '\0' ? NULL : c->broken;
+}
+
+static void on_arrived(struct ub_checker *c, const struct ub_brain *brain,
+                       const struct ub_event *event)
+{
+    struct request_kept *r = &c->request[event->request.slot];
+    if (r->alive) {
+        ub_checker_fail(c, "slot %u is offered for a new request while its old one lives",
+                        event->request.slot);
+        return;
+    }
+    if (event->request.generation == 0 || event->request.generation == r->generation) {
+        ub_checker_fail(c, "slot %u is offered with a generation that was used",
+                        event->request.slot);
+    }
+    *r = (struct request_kept){
+        .alive = true,
+        .generation = event->request.generation,
+        .worker = event->worker,
+        .arrived = event->now,
+        .heartbeat = event->arrived.heartbeat,
+        .deadline = UB_NEVER,
+        .routes = c->routes,
+    };
+    c->high = event->request.slot + 1 > c->high ? event->request.slot + 1 : c->high;
+    c->routes->holders++;
+    for (uint32_t i = 0; i < c->routes->model_count; i++) {
+        struct model_kept *m = &c->routes->model[i];
+        if (event->arrived.model != UB_NO_MODEL &&
+            ub_brain_model(brain, m->key) == event->arrived.model) {
+            r->model = m;
+            r->deadline = ub_ns_after(event->now, m->policy.total_ns);
+        }
+    }
+    if (event->arrived.client_deadline != 0) {
+        r->deadline = ub_ns_min(r->deadline, event->arrived.client_deadline);
+    }
+}
+
+/* The request that the event is about, when it is about its running attempt. */
+static struct request_kept *running_one(struct ub_checker *c, const struct ub_event *event)
+{
+    struct request_kept *r = &c->request[event->request.slot];
+    bool same = r->alive && r->generation == event->request.generation;
+    return same && r->running != 0 && r->running == event->attempt ? r : NULL;
+}
+
+static void stop_running(struct ub_checker *c, struct request_kept *r, enum ub_error error)
+{
+    r->error[(r->running - 1) % ATTEMPTS_KEPT] = (uint8_t)error;
+    r->running = 0;
+    c->inflight[r->upstream]--;
+}
+
+static void sweep(struct ub_checker *c, ub_ns now)
+{
+    for (uint32_t i = 0; i < c->high; i++) {
+        const struct request_kept *r = &c->request[i];
+        if (r->alive && !r->committed && now > ub_ns_after(r->deadline, c->slack_ns)) {
+            ub_checker_fail(c, "request %u.%u is past its deadline and waits on", i, r->generation);
+        }
+    }
+}
+
+void ub_checker_event(struct ub_checker *c, const struct ub_brain *brain,
+                      const struct ub_event *event)
+{
+    c->began = c->began == 0 ? event->now : c->began;
+    if (++c->events % SWEEP_EVERY == 0) {
+        sweep(c, event->now);
+    }
+    struct request_kept *r;
+    switch (event->type) {
+    case UB_EV_ROUTES:
+        ub_checker_routes(c, brain, event);
+        break;
+    case UB_EV_ARRIVED:
+        on_arrived(c, brain, event);
+        break;
+    case UB_EV_FIRST_PAYLOAD:
+        r = running_one(c, event);
+        if (r != NULL) {
+            r->first_said = r->running;
+        }
+        break;
+    case UB_EV_ENDED:
+        r = running_one(c, event);
+        if (r != NULL) {
+            r->complete = event->ended.error == UB_ERR_OK ? r->running : 0;
+            stop_running(c, r, event->ended.error);
+        }
+        break;
+    case UB_EV_CLIENT_LEFT:
+        r = &c->request[event->request.slot];
+        r->left |= r->alive && r->generation == event->request.generation;
+        break;
+    default:
+        break;
+    }
+}
+
+static bool in_routes(const struct ub_checker *c, const struct request_kept *r, uint16_t upstream)
+{
+    for (uint32_t i = 0; i < r->model->members; i++) {
+        if (r->model->slot[i] == upstream) {
+            return r->model->slot_key[i] == c->slot_key[upstream];
+        }
+    }
+    return false;
+}
+
+static void count_attempt(struct ub_checker *c, struct request_kept *r, ub_ns now)
+{
+    struct budget_kept *b = ub_checker_budget(c, r->model->key);
+    if (r->attempts == 0) {
+        c->firsts++;
+    } else {
+        c->extras++;
+    }
+    if (b == NULL) {
+        ub_checker_fail(c, "no memory for the checker");
+        return;
+    }
+    if (r->attempts == 0) {
+        b->firsts++;
+        return;
+    }
+    if (ub_error_is_quick(r->error[(r->attempts - 1) % ATTEMPTS_KEPT])) {
+        return; /* may be free of charge */
+    }
+    b->charged++;
+    double passed_s = (double)(now - c->began) / (double)UB_SECOND;
+    if ((double)b->charged > b->ratio * (double)b->firsts + b->per_s * (passed_s + 1.0)) {
+        ub_checker_fail(c, "retry budget overspent: %llu charged attempts after %llu first ones",
+                        (unsigned long long)b->charged, (unsigned long long)b->firsts);
+    }
+}
+
+static void check_place(struct ub_checker *c, const struct request_kept *r, uint16_t upstream)
+{
+    if (upstream >= c->limits.upstreams || !in_routes(c, r, upstream)) {
+        ub_checker_fail(c, "START on upstream %u, which is not in the request's routes", upstream);
+        return;
+    }
+    if (c->concurrency[upstream] != 0 && c->inflight[upstream] >= c->concurrency[upstream]) {
+        ub_checker_fail(c, "START on upstream %u over its concurrency of %u", upstream,
+                        c->concurrency[upstream]);
+    }
+    for (uint32_t i = 0; i < r->attempts && i < ATTEMPTS_KEPT; i++) {
+        if (r->error[i] == UB_ERR_LATE && r->upstream_of[i] == upstream) {
+            ub_checker_fail(c, "START on upstream %u, which was silent for this request before",
+                            upstream);
+        }
+    }
+    if (r->attempts > 0 &&
+        ub_error_class(r->error[(r->attempts - 1) % ATTEMPTS_KEPT]) == UB_CLASS_CLIENT) {
+        ub_checker_fail(c, "START after the client's own fault");
+    }
+}
+
+static void on_start(struct ub_checker *c, struct request_kept *r, const struct ub_action *action,
+                     ub_ns now)
+{
+    if (r->model == NULL) {
+        ub_checker_fail(c, "START of a request whose model nobody knows");
+        return;
+    }
+    if (r->running != 0 || action->attempt != r->attempts + 1) {
+        ub_checker_fail(c, "START of attempt %u after %u attempts, running %u", action->attempt,
+                        r->attempts, r->running);
+    }
+    if (r->attempts >= r->model->policy.retry.attempts) {
+        ub_checker_fail(c, "more attempts than the policy's %u", r->model->policy.retry.attempts);
+    }
+    if (r->committed || r->complete != 0) {
+        ub_checker_fail(c, "START of a request that is answered already");
+    }
+    if (now > ub_ns_after(r->deadline, c->slack_ns)) {
+        ub_checker_fail(c, "START after the request's deadline");
+    }
+    check_place(c, r, action->upstream);
+    if (c->broken[0] != '\0') {
+        return;
+    }
+    count_attempt(c, r, now);
+    r->attempts++;
+    r->running = action->attempt;
+    r->upstream = action->upstream;
+    r->upstream_of[(r->attempts - 1) % ATTEMPTS_KEPT] = action->upstream;
+    c->inflight[action->upstream]++;
+}
+
+static void on_terminal(struct ub_checker *c, struct request_kept *r,
+                        const struct ub_action *action, ub_ns now)
+{
+    if (r->running != 0) {
+        ub_checker_fail(c, "a request is over while its attempt %u runs", r->running);
+    }
+    if (!r->committed && now > ub_ns_after(r->deadline, c->slack_ns)) {
+        ub_checker_fail(c, "an answer after the request's deadline");
+    }
+    switch (action->type) {
+    case UB_ACT_FINISH:
+        if (!r->committed || r->complete == 0) {
+            ub_checker_fail(c, "FINISH without a complete answer");
+        }
+        break;
+    case UB_ACT_ANSWER:
+        if (r->committed || action->error == UB_ERR_OK) {
+            ub_checker_fail(c, "ANSWER of a request whose answer has begun");
+        }
+        if (action->retry_after_ns < 0 || action->retry_after_ns > UB_MINUTE) {
+            ub_checker_fail(c, "advice to come back in more than a minute");
+        }
+        if (action->pass_on && (action->attempt == 0 || action->attempt > r->attempts ||
+                                r->error[(action->attempt - 1) % ATTEMPTS_KEPT] == UB_ERR_OK)) {
+            ub_checker_fail(c, "pass on attempt %u, which brought no refusal", action->attempt);
+        }
+        break;
+    case UB_ACT_CUT:
+        if (!r->committed || r->complete != 0) {
+            ub_checker_fail(c, "CUT of an answer that is %s",
+                            r->committed ? "complete" : "not begun");
+        }
+        break;
+    default:
+        if (!r->left) {
+            ub_checker_fail(c, "DROP of a client that is there");
+        }
+    }
+    r->alive = false;
+    ub_checker_let_go(r->routes);
+}
+
+static void on_heartbeat(struct ub_checker *c, struct request_kept *r, ub_ns now)
+{
+    const struct ub_model_policy *policy = r->model == NULL ? NULL : &r->model->policy;
+    if (policy == NULL || !r->heartbeat || r->committed || policy->heartbeat_after_ns == 0) {
+        ub_checker_fail(c, "HEARTBEAT to a client that wants none");
+        return;
+    }
+    ub_ns due = r->last_heartbeat == 0 ? r->arrived + policy->heartbeat_after_ns
+                                       : r->last_heartbeat + policy->heartbeat_every_ns;
+    if (now < due - c->slack_ns) {
+        ub_checker_fail(c, "HEARTBEAT too early");
+    }
+    r->last_heartbeat = now;
+}
+
+void ub_checker_action(struct ub_checker *c, const struct ub_action *action, ub_ns now)
+{
+    if (action->type == UB_ACT_PROBE) {
+        if (action->upstream >= c->limits.upstreams || c->slot_key[action->upstream] == 0) {
+            ub_checker_fail(c, "PROBE of upstream %u, which is nobody", action->upstream);
+        }
+        return;
+    }
+    struct request_kept *r =
+        action->request.slot <= c->limits.requests ? &c->request[action->request.slot] : NULL;
+    if (r == NULL || !r->alive || r->generation != action->request.generation) {
+        ub_checker_fail(c, "an action for a request that is not alive: %u.%u", action->request.slot,
+                        action->request.generation);
+        return;
+    }
+    if (action->worker != r->worker) {
+        ub_checker_fail(c, "an action in the mailbox of worker %u instead of %u", action->worker,
+                        r->worker);
+    }
+    switch (action->type) {
+    case UB_ACT_START:
+        on_start(c, r, action, now);
+        break;
+    case UB_ACT_FORWARD:
+        if (r->committed || action->attempt == 0 || r->first_said != action->attempt) {
+            ub_checker_fail(c, "FORWARD of attempt %u without its first payload", action->attempt);
+        }
+        r->committed = true;
+        break;
+    case UB_ACT_HEARTBEAT:
+        on_heartbeat(c, r, now);
+        break;
+    case UB_ACT_CANCEL:
+        /* It may have ended while the action waited to be drained. */
+        if (action->attempt == 0 || action->attempt != r->attempts) {
+            ub_checker_fail(c, "CANCEL of attempt %u of %u", action->attempt, r->attempts);
+        } else if (r->running != 0) {
+            stop_running(c, r, action->error);
+        }
+        break;
+    default:
+        on_terminal(c, r, action, now);
+    }
+}
+
+void ub_checker_quiet(struct ub_checker *c, const struct ub_brain *brain)
+{
+    for (uint32_t i = 0; i < c->high; i++) {
+        if (c->request[i].alive) {
+            ub_checker_fail(c, "request %u.%u has no outcome", i, c->request[i].generation);
+        }
+    }
+    for (uint32_t i = 0; i < c->limits.upstreams; i++) {
+        if (c->inflight[i] != 0) {
+            ub_checker_fail(c, "upstream %u has %u attempts left over", i, c->inflight[i]);
+        }
+    }
+    struct ub_brain_facts f = ub_brain_facts(brain);
+    if (f.requests != 0 || f.running != 0 || f.waiting != 0 || f.backing_off != 0 || f.ready != 0) {
+        ub_checker_fail(
+            c, "the brain still counts %u requests, %u running, %u waiting, %u backing off",
+            f.requests, f.running, f.waiting, f.backing_off);
+    }
+    if (f.first_attempts != c->firsts || f.extra_attempts != c->extras) {
+        ub_checker_fail(
+            c, "the brain counts %llu first and %llu extra attempts instead of %llu and %llu",
+            (unsigned long long)f.first_attempts, (unsigned long long)f.extra_attempts,
+            (unsigned long long)c->firsts, (unsigned long long)c->extras);
+    }
+    if (f.charged_attempts > f.extra_attempts) {
+        ub_checker_fail(c, "more attempts charged than made");
+    }
+}

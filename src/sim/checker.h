@@ -1,0 +1,35 @@
+/* checker.h - what every body relies on, checked from outside at each event and action.
+ *
+ * The checker keeps its own account of requests, attempts and routes and never looks into the
+ * brain. The first promise that is broken is kept as words; later ones are its consequences.
+ *
+ * Promises: one terminal action per request and no attempt running after it; attempts numbered
+ * from 1, one at a time, no more than the policy's; START only on upstreams of the routes that the
+ * request arrived with, never over a known concurrency, never twice on a silent one, never after a
+ * client's fault; FORWARD once; FINISH, CUT only after it, ANSWER only before; DROP only for a
+ * client that left; heartbeats not early; nobody past its deadline; extra attempts within budget;
+ * a slot is used for another upstream only when nothing runs there.
+ */
+#ifndef UB_SIM_CHECKER_H
+#define UB_SIM_CHECKER_H
+
+#include "policy/brain.h"
+
+struct ub_checker;
+
+/* `slack_ns`: how late the body may wake the brain. NULL without memory. */
+struct ub_checker *ub_checker_new(const struct ub_brain_limits *limits, ub_ns slack_ns);
+void ub_checker_free(struct ub_checker *checker);
+
+/* Before the step, except ROUTES: after it, because slots are looked up. */
+void ub_checker_event(struct ub_checker *checker, const struct ub_brain *brain,
+                      const struct ub_event *event);
+void ub_checker_action(struct ub_checker *checker, const struct ub_action *action, ub_ns now);
+
+/* Everything that was asked is over: is nothing left, in our account and in the brain's? */
+void ub_checker_quiet(struct ub_checker *checker, const struct ub_brain *brain);
+
+/* NULL: all promises were kept. Else words, owned by the checker. */
+const char *ub_checker_broken(const struct ub_checker *checker);
+
+#endif

@@ -1,0 +1,71 @@
+/* checker_inside.h - what the files of the checker share. */
+#ifndef UB_SIM_CHECKER_INSIDE_H
+#define UB_SIM_CHECKER_INSIDE_H
+
+#include "sim/checker.h"
+
+#define ATTEMPTS_KEPT 16
+/* One generation of routes, by slots as the brain assigned them. Held by the requests that
+ * arrived under it. */
+struct routes_kept {
+    uint32_t holders;
+    uint32_t model_count;
+    struct model_kept {
+        uint64_t key;
+        struct ub_model_policy policy;
+        uint32_t members;
+        uint16_t slot[UB_TIERS_MAX * UB_TIER_MAX];
+        uint64_t slot_key[UB_TIERS_MAX * UB_TIER_MAX];
+    } model[];
+};
+
+struct request_kept {
+    uint32_t generation;
+    bool alive;
+    bool committed;
+    bool left;
+    bool heartbeat;
+    uint16_t worker;
+    uint16_t upstream; /* of the running attempt */
+    uint8_t attempts;
+    uint8_t running;    /* number of the running attempt, 0 = none */
+    uint8_t complete;   /* number of the attempt that ended well, 0 = none */
+    uint8_t first_said; /* number of the last attempt that brought a first payload */
+    ub_ns arrived;
+    ub_ns deadline;
+    ub_ns last_heartbeat;
+    struct routes_kept *routes;
+    struct model_kept *model;     /* NULL: unknown */
+    uint8_t error[ATTEMPTS_KEPT]; /* by attempt number - 1 */
+    uint16_t upstream_of[ATTEMPTS_KEPT];
+};
+
+struct budget_kept { /* by model key */
+    uint64_t key;
+    double ratio, per_s;
+    uint64_t firsts, charged;
+};
+
+struct ub_checker {
+    char broken[240];
+    struct ub_brain_limits limits;
+    ub_ns slack_ns, began;
+    uint64_t events, firsts, extras;
+    uint32_t high; /* slots ever used */
+    uint32_t budgets;
+    struct budget_kept *budget;
+    struct request_kept *request;
+    uint64_t *slot_key; /* by upstream slot: who has it now */
+    uint32_t *inflight;
+    uint32_t *concurrency;
+    struct routes_kept *routes;
+};
+
+void ub_checker_fail(struct ub_checker *checker, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void ub_checker_routes(struct ub_checker *checker, const struct ub_brain *brain,
+                       const struct ub_event *event);
+void ub_checker_let_go(struct routes_kept *routes);
+struct budget_kept *ub_checker_budget(struct ub_checker *checker, uint64_t model_key);
+
+#endif

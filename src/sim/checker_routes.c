@@ -1,0 +1,102 @@
+/* checker_routes.c - the checker's account of routes, slots and budgets. */
+#include "sim/checker_inside.h"
+
+#include "base/alloc.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void ub_checker_fail(struct ub_checker *c, const char *format, ...)
+{
+    if (c->broken[0] != '\0') {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    vsnprintf(c->broken, sizeof c->broken, format, args);
+    va_end(args);
+}
+
+void ub_checker_let_go(struct routes_kept *routes)
+{
+    if (routes != NULL && --routes->holders == 0) {
+        ub_free(routes);
+    }
+}
+
+struct budget_kept *ub_checker_budget(struct ub_checker *c, uint64_t key)
+{
+    for (uint32_t i = 0; i < c->budgets; i++) {
+        if (c->budget[i].key == key) {
+            return &c->budget[i];
+        }
+    }
+    struct budget_kept *grown = ub_realloc(c->budget, (c->budgets + 1) * sizeof *grown);
+    if (grown == NULL) {
+        return NULL;
+    }
+    c->budget = grown;
+    grown[c->budgets] = (struct budget_kept){.key = key};
+    return &grown[c->budgets++];
+}
+
+static void take_slots(struct ub_checker *c, const struct ub_brain *brain,
+                       const struct ub_routes *routes)
+{
+    for (uint32_t i = 0; i < routes->upstream_count; i++) {
+        uint64_t key = routes->upstreams[i].key;
+        uint16_t slot = ub_brain_upstream(brain, key);
+        if (slot >= c->limits.upstreams) {
+            ub_checker_fail(c, "upstream %u of the new routes has no slot", i);
+            return;
+        }
+        if (c->slot_key[slot] != 0 && c->slot_key[slot] != key && c->inflight[slot] != 0) {
+            ub_checker_fail(c, "slot %u is given to another upstream while %u attempts run there",
+                            slot, c->inflight[slot]);
+        }
+        c->slot_key[slot] = key;
+        c->concurrency[slot] = routes->upstreams[i].concurrency;
+    }
+}
+
+static void keep_model(struct ub_checker *c, const struct ub_brain *brain,
+                       const struct ub_routes *routes, const struct ub_model_spec *spec,
+                       struct model_kept *kept)
+{
+    kept->key = spec->key;
+    kept->policy = spec->policy;
+    for (uint32_t t = 0; t < spec->tiers; t++) {
+        for (uint32_t m = 0; m < spec->tier[t].count; m++) {
+            uint64_t key = routes->upstreams[spec->tier[t].member[m]].key;
+            kept->slot[kept->members] = ub_brain_upstream(brain, key);
+            kept->slot_key[kept->members++] = key;
+        }
+    }
+    struct budget_kept *budget = ub_checker_budget(c, spec->key);
+    if (budget != NULL && spec->policy.retry.budget > budget->ratio) {
+        budget->ratio = spec->policy.retry.budget;
+    }
+    if (budget != NULL && spec->policy.retry.budget_per_s > budget->per_s) {
+        budget->per_s = spec->policy.retry.budget_per_s;
+    }
+}
+
+void ub_checker_routes(struct ub_checker *c, const struct ub_brain *brain,
+                       const struct ub_event *event)
+{
+    const struct ub_routes *routes = event->routes;
+    take_slots(c, brain, routes);
+    struct routes_kept *kept =
+        ub_calloc(1, sizeof *kept + routes->model_count * sizeof kept->model[0]);
+    if (kept == NULL) {
+        ub_checker_fail(c, "no memory for the checker");
+        return;
+    }
+    kept->holders = 1;
+    kept->model_count = routes->model_count;
+    for (uint32_t i = 0; i < routes->model_count; i++) {
+        keep_model(c, brain, routes, &routes->models[i], &kept->model[i]);
+    }
+    ub_checker_let_go(c->routes);
+    c->routes = kept;
+}

@@ -1,0 +1,106 @@
+/* world_inside.h - what the files of the world share. */
+#ifndef UB_SIM_WORLD_INSIDE_H
+#define UB_SIM_WORLD_INSIDE_H
+
+#include "base/buf.h"
+#include "base/random.h"
+#include "sim/agenda.h"
+#include "sim/checker.h"
+#include "sim/words.h"
+#include "sim/world.h"
+
+enum ub_happening {                 /* ub_entry.what; `who` is... */
+                    UB_HAP_ARRIVAL, /* ...a request */
+                    UB_HAP_LEAVING, /* ...a request */
+                    UB_HAP_WORD,    /* ...an attempt */
+                    UB_HAP_PROBED,  /* ...an upstream */
+};
+
+enum ub_stage { /* what an attempt's next entry is */
+                UB_STAGE_FREE,
+                UB_STAGE_CONNECTED,
+                UB_STAGE_QUEUED, /* waits at the upstream; no entry */
+                UB_STAGE_SILENT, /* no entry either */
+                UB_STAGE_FIRST,
+                UB_STAGE_MARK,
+                UB_STAGE_OVER,
+};
+
+struct ub_sim_attempt {
+    struct ub_request_id id;
+    uint32_t request; /* index */
+    uint32_t serial;
+    uint32_t next; /* in the upstream's queue, or of the free ones */
+    uint16_t upstream;
+    uint8_t number;
+    uint8_t stage;
+    uint8_t fault;
+    uint8_t error; /* said at its end */
+    bool running;  /* holds a slot of the upstream */
+    bool cancelled;
+    bool hurt; /* its fault has had its moment */
+    ub_ns cancelled_at;
+    ub_ns due;      /* instant of the entry */
+    ub_ns body_end; /* when the last token is there */
+};
+
+struct ub_sim_request {
+    struct ub_ask ask;
+    struct ub_request_id id;
+    struct ub_sim_result result;
+    uint32_t attempt; /* the running one, UB_SIM_NOBODY = none */
+    uint16_t worker;
+    bool alive;
+};
+
+struct ub_world {
+    struct ub_world_options options;
+    const char *broken;
+    char broken_words[160];
+    ub_ns now;
+    struct ub_random events_random;
+    struct ub_random models_random;
+    uint64_t pinned_seed;
+    struct ub_brain *brain;
+    void *block;
+    struct ub_checker *checker;
+    struct ub_agenda agenda;
+    struct ub_buf trace;
+    struct ub_names names;
+
+    struct ub_sim_upstream *upstream; /* limits.upstreams of them */
+    uint32_t upstream_count;
+    uint16_t *by_slot; /* brain's slot -> index in `upstream` */
+    uint32_t model_count;
+    struct ub_model_policy policy[UB_WORLD_MODELS];
+    uint32_t queue_size;
+    bool routed;
+
+    struct ub_sim_request *request;
+    uint32_t request_count, request_cap;
+    uint32_t *by_request_slot; /* brain's request slot -> index in `request` */
+    struct ub_sim_attempt *attempt;
+    uint32_t attempt_count, attempt_cap, attempt_free;
+    uint32_t pending;    /* requests without an outcome, those to come included */
+    uint32_t speaking;   /* attempts with an entry */
+    uint32_t idle_wakes; /* WOKEN in a row at one instant that moved nothing */
+};
+
+/* world.c */
+void ub_world_say(struct ub_world *world, struct ub_event *event);
+void ub_world_fail(struct ub_world *world, const char *words);
+uint64_t ub_world_model_key(uint32_t model);
+
+/* world_request.c */
+void ub_world_arrive(struct ub_world *world, uint32_t request);
+void ub_world_leave(struct ub_world *world, uint32_t request);
+void ub_world_request_over(struct ub_world *world, struct ub_sim_request *request,
+                           enum ub_sim_outcome outcome, const struct ub_action *action);
+
+/* world_attempt.c */
+void ub_world_attempt_start(struct ub_world *world, const struct ub_action *action);
+void ub_world_attempt_cancel(struct ub_world *world, uint32_t attempt);
+void ub_world_attempt_word(struct ub_world *world, const struct ub_entry *entry);
+void ub_world_attempts_reset(struct ub_world *world, uint32_t upstream);
+
+#endif
