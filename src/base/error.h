@@ -3,13 +3,15 @@
  * The class answers "and now?", so a new error cannot be added without that answer:
  *   NONE       nothing went wrong
  *   CLIENT     the client's fault: pass it on, never held against an upstream
- *   UNFIT      not this upstream's fault and not hopeless: another one may be able to (context
- * size) ELSEWHERE  the upstream's fault: try elsewhere, counts against it BUSY       the upstream
- * lacks capacity: try elsewhere, back off; counts against it DOWN       the upstream will not work
- * for a while whatever we send (key, balance, connection) OURS       the gateway itself refuses or
- * gave up: final GONE       the client left: nobody to answer "Quick" refusals cost the upstream
- * nothing and tell us at once (DESIGN: they cost no retry budget when an upstream with known free
- * slots is there). The status is what a client sees when this is the outcome of its request.
+ *   UNFIT      not this upstream's fault and not hopeless: another one may be able to
+ *   ELSEWHERE  the upstream's fault: try elsewhere, counts against it
+ *   BUSY       the upstream lacks capacity: try elsewhere, back off; counts against it
+ *   DOWN       the upstream will not work for a while, whatever we send
+ *   OURS       the gateway itself refuses or gave up: final
+ *   GONE       the client left: nobody to answer
+ * A quick refusal costs the upstream nothing and tells us at once: moving on from one costs no retry
+ * budget when an upstream with known free slots is there.
+ * The status is what a client sees when this is the outcome of its request.
  */
 #ifndef UB_BASE_ERROR_H
 #define UB_BASE_ERROR_H
@@ -35,7 +37,7 @@ enum ub_error_class {
     X(CONTENT_REFUSED, CLIENT, true, 400, "content_refused", "the upstream refused the content")  \
     X(CONTEXT_TOO_LONG, UNFIT, true, 400, "context_too_long",                                     \
       "the prompt is longer than the upstream's context")                                         \
-    X(MODEL_MISSING, UNFIT, true, 404, "model_missing", "the upstream does not have the model")   \
+    X(MODEL_MISSING, DOWN, true, 404, "model_missing", "the upstream does not have the model")    \
     X(THROTTLED, BUSY, true, 429, "throttled", "the upstream said too many requests")             \
     X(UPSTREAM_BUSY, BUSY, true, 503, "upstream_busy", "the upstream said busy")                  \
     X(NO_RESOURCE, BUSY, false, 503, "no_resource", "the upstream ran out of resources midway")   \
@@ -44,7 +46,7 @@ enum ub_error_class {
     X(LATE, ELSEWHERE, false, 504, "late", "no first token before the deadline")                  \
     X(STALLED, ELSEWHERE, false, 504, "stalled", "the stream stopped moving")                     \
     X(BAD_ANSWER, ELSEWHERE, false, 502, "bad_answer", "the upstream's answer was malformed")     \
-    X(EMPTY_ANSWER, ELSEWHERE, false, 502, "empty_answer", "the upstream's answer was empty")     \
+    X(EMPTY_ANSWER, UNFIT, false, 502, "empty_answer", "the upstream's answer was empty")         \
     X(TRUNCATED, ELSEWHERE, false, 502, "truncated", "the upstream's answer was cut short")       \
     X(CONNECT_REFUSED, DOWN, true, 502, "connect_refused", "the upstream refused the connection") \
     X(CONNECT_FAILED, DOWN, false, 502, "connect_failed", "the upstream could not be reached")    \

@@ -161,7 +161,7 @@ bool has_alternative(const struct ub_brain *brain, const struct request *request
         for (uint32_t m = 0; m < route->tier[t].count; m++) {
             uint16_t index = route->tier[t].target[m];
             const struct target *target = target_of(brain, index);
-            if (index != request->target && !was_tried(request, index, false) &&
+            if (index != request->target && !is_ruled_out(request, index) &&
                 target->rest_until <= now && has_room(brain, target) &&
                 ub_breaker_says(&target->breaker, now) != UB_BREAKER_STOP) {
                 return true;

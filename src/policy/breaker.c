@@ -93,7 +93,8 @@ static bool is_connection_error(enum ub_error error)
 
 static bool trips(const struct ub_breaker *b, enum ub_error error)
 {
-    if (error == UB_ERR_KEY_REFUSED || error == UB_ERR_NO_BALANCE) {
+    if (error == UB_ERR_KEY_REFUSED || error == UB_ERR_NO_BALANCE ||
+        error == UB_ERR_MODEL_MISSING) {
         return true;
     }
     if (is_connection_error(error) && b->in_a_row >= DOWN_IN_A_ROW) {

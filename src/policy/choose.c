@@ -18,22 +18,22 @@ struct field {
     uint64_t inflight; /* of the whole tier */
 };
 
-bool was_tried(const struct request *request, uint16_t target, bool this_round)
+static bool was_tried(const struct request *request, uint16_t target)
 {
     for (uint8_t i = 0; i < request->tried_count; i++) {
-        const struct tried *tried = &request->tried[i];
-        if (tried->target == target && (tried->this_round || !this_round)) {
+        if (request->tried[i].target == target && request->tried[i].this_round) {
             return true;
         }
     }
     return false;
 }
 
-/* A route that was silent or late is not tried again by the same request. */
-static bool was_late(const struct request *request, uint16_t target)
+bool is_ruled_out(const struct request *request, uint16_t target)
 {
     for (uint8_t i = 0; i < request->tried_count; i++) {
-        if (request->tried[i].target == target && request->tried[i].error == UB_ERR_LATE) {
+        enum ub_error error = (enum ub_error)request->tried[i].error;
+        if (request->tried[i].target == target &&
+            (error == UB_ERR_LATE || ub_error_class(error) == UB_CLASS_UNFIT)) {
             return true;
         }
     }
@@ -99,7 +99,7 @@ static void survey(const struct ub_brain *brain, const struct request *request,
     for (uint32_t m = 0; m < tier->count; m++) {
         uint16_t index = tier->target[m];
         const struct target *target = target_of(brain, index);
-        if (was_tried(request, index, true) || was_late(request, index)) {
+        if (was_tried(request, index) || is_ruled_out(request, index)) {
             continue;
         }
         if (target->rest_until > now) {

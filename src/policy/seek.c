@@ -107,7 +107,7 @@ static bool is_hopeless(enum ub_error error)
 {
     enum ub_error_class class = ub_error_class(error);
     return class == UB_CLASS_CLIENT || class == UB_CLASS_UNFIT || error == UB_ERR_KEY_REFUSED ||
-           error == UB_ERR_NO_BALANCE || error == UB_ERR_NO_ROUTE;
+           error == UB_ERR_NO_BALANCE || error == UB_ERR_MODEL_MISSING;
 }
 
 void give_up(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
@@ -266,14 +266,7 @@ static ub_ns floor_of(const struct ub_brain *brain, const struct request *reques
     for (uint32_t t = 0; t < route->tiers; t++) {
         for (uint32_t m = 0; m < route->tier[t].count; m++) {
             uint16_t index = route->tier[t].target[m];
-            bool left = true;
-            for (uint8_t i = 0; i < request->tried_count; i++) {
-                const struct tried *tried = &request->tried[i];
-                bool never_again = tried->error == UB_ERR_LATE ||
-                                   ub_error_class((enum ub_error)tried->error) == UB_CLASS_UNFIT;
-                left &= tried->target != index || !never_again;
-            }
-            if (left) {
+            if (!is_ruled_out(request, index)) {
                 floor = ub_ns_min(floor, ub_ns_max(now, target_of(brain, index)->rest_until));
             }
         }

@@ -233,7 +233,8 @@ struct choice {
 };
 struct choice choose(struct ub_brain *brain, const struct request *request, uint32_t tier,
                      bool panic, ub_ns now, struct ub_random *random);
-bool was_tried(const struct request *request, uint16_t target, bool this_round);
+/* A route that was silent or late, or that the request does not fit, is not tried again by it. */
+bool is_ruled_out(const struct request *request, uint16_t target);
 bool has_room(const struct ub_brain *brain, const struct target *target);
 void remember_prefix(struct ub_brain *brain, const struct request *request, uint16_t target);
 
