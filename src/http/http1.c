@@ -174,7 +174,7 @@ void ub_http1_init(struct ub_http1 *parser, enum ub_http1_side side,
                    const struct ub_http1_limits *limits)
 {
     assert(limits->head_max > 0 && limits->head_max <= (size_t)1024 * 1024);
-    *parser = (struct ub_http1){.side = (uint8_t)side, .limits = limits, .state = START};
+    *parser = (struct ub_http1){.side = side, .limits = limits, .state = START};
 }
 
 void ub_http1_close(struct ub_http1 *parser)

@@ -108,7 +108,7 @@ size_t ub_http1_chunk_head(char *out, size_t data_len)
 {
     static const char digits[] = "0123456789abcdef";
     size_t len = 1;
-    while (data_len >> (4 * len) != 0 && len < 2 * sizeof data_len) {
+    while (len < 2 * sizeof data_len && data_len >> (4 * len) != 0) {
         len++;
     }
     for (size_t i = len; i > 0; i--) {
