@@ -16,8 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UB_ACCESS_ATTEMPTS 8    /* shown per record; further ones are only counted */
-#define UB_ACCESS_RING     1024 /* records per worker; a power of two */
+#define UB_ACCESS_ATTEMPTS 8   /* shown per record; further ones are only counted */
+#define UB_ACCESS_RING     512 /* records per worker; a power of two */
 
 struct ub_access_attempt {
     char upstream[32]; /* zero-terminated, like all text here; longer text is cut */
@@ -49,8 +49,8 @@ struct ub_access_record {
 
 struct ub_access;
 
-/* `path`: a file, or "-" for stdout. NULL when it cannot be opened, or no memory; `words` then says
- * why (static text or strerror). */
+/* `path`: a file, or "-" for stdout. NULL when it cannot be opened, or without memory; `words` then
+ * says why (static text or strerror). */
 struct ub_access *ub_access_open(const char *path, uint32_t workers, const char **words);
 
 /* Writes what is waiting (for at most a second when the reader of a pipe does not read), ends the
