@@ -120,6 +120,7 @@ void ub_loop_free(struct ub_loop *loop)
     int open_handles = uv_loop_close(&loop->uv);
     assert(open_handles == 0);
     (void)open_handles;
+    ub_timers_close(&loop->timers);
     if (loop->reserve_fd >= 0) {
         close(loop->reserve_fd);
     }

@@ -52,7 +52,7 @@ bool ub_listener_update(struct ub_listener *listener, const struct ub_listener_o
 
 /* Stops listening (who was queued by then is still served), closes idle connections, lets running
  * exchanges finish with "Connection: close". `done` comes once, when none is left, not from inside
- * this call. */
+ * this call. Not to be called from inside an exchange's callback. */
 void ub_listener_drain(struct ub_listener *listener, void (*done)(void *user), void *user);
 
 /* Closes everything that is still open; running exchanges are `gone` as aborted before this

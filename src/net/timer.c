@@ -101,8 +101,24 @@ void ub_timers_stop(struct ub_timers *timers, struct ub_timer *timer)
 
 /* ---- deadlines ---- */
 
+/* Classes that nobody holds and nothing is armed in. */
+static void free_unused(struct ub_timers *timers)
+{
+    struct ub_deadline_class **link = &timers->classes;
+    while (*link != NULL) {
+        struct ub_deadline_class *c = *link;
+        if (c->holders == 0 && c->ring.next == &c->ring) {
+            *link = c->next;
+            ub_free(c);
+        } else {
+            link = &c->next;
+        }
+    }
+}
+
 struct ub_deadline_class *ub_deadline_class_hold(struct ub_timers *timers, ub_ns duration_ns)
 {
+    free_unused(timers);
     struct ub_deadline_class *found = timers->classes;
     while (found != NULL && found->duration_ns != duration_ns) {
         found = found->next;
@@ -124,16 +140,9 @@ struct ub_deadline_class *ub_deadline_class_hold(struct ub_timers *timers, ub_ns
 
 void ub_deadline_class_release(struct ub_deadline_class *held)
 {
-    if (held == NULL || --held->holders > 0) {
-        return;
+    if (held != NULL && --held->holders == 0) {
+        free_unused(held->timers);
     }
-    assert(held->ring.next == &held->ring);
-    struct ub_deadline_class **link = &held->timers->classes;
-    while (*link != held) {
-        link = &(*link)->next;
-    }
-    *link = held->next;
-    ub_free(held);
 }
 
 void ub_deadline_arm(struct ub_deadline_class *in, struct ub_deadline *deadline, ub_ns now)
@@ -166,6 +175,12 @@ void ub_deadline_disarm(struct ub_deadline *deadline)
 void ub_timers_init(struct ub_timers *timers)
 {
     *timers = (struct ub_timers){.soonest = UB_NEVER};
+}
+
+void ub_timers_close(struct ub_timers *timers)
+{
+    free_unused(timers);
+    assert(timers->classes == NULL && timers->root == NULL);
 }
 
 static struct ub_deadline *due_in(struct ub_deadline_class *in, ub_ns now)

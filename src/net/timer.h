@@ -49,6 +49,7 @@ struct ub_timers {
 };
 
 void ub_timers_init(struct ub_timers *timers);
+void ub_timers_close(struct ub_timers *timers); /* nothing is started or armed any more */
 
 /* Fires what is due; returns how many. */
 int ub_timers_run(struct ub_timers *timers, ub_ns now);
@@ -63,7 +64,8 @@ static inline ub_ns ub_timers_wake_at(const struct ub_timers *timers)
 void ub_timers_start(struct ub_timers *timers, struct ub_timer *timer, ub_ns at);
 void ub_timers_stop(struct ub_timers *timers, struct ub_timer *timer);
 
-/* The class of this duration; NULL without memory. Give it back with release, disarmed. */
+/* The class of this duration; NULL without memory. Give it back with release; deadlines that are
+ * still armed in it stay so, and it goes some time after the last of them. */
 struct ub_deadline_class *ub_deadline_class_hold(struct ub_timers *timers, ub_ns duration_ns);
 void ub_deadline_class_release(struct ub_deadline_class *held); /* NULL is fine */
 

@@ -1,0 +1,591 @@
+/* The server's side of HTTP/1.1 against bare sockets. */
+#include "base/alloc.h"
+#include "base/test.h"
+#include "net/peer.h"
+#include "net/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct ub_loop *loop;
+static struct ub_listener *listener;
+static struct ub_buf trace; /* what the handler was told: "head /x, body 3, end, gone done; " */
+static struct ub_exchange *running;
+static size_t wanted, sent; /* /big */
+
+/* ---- what answers: the target says how ---- */
+
+static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void note(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    ub_buf_vprintf(&trace, format, args);
+    va_end(args);
+}
+
+static const char *noted(void)
+{
+    ub_buf_add(&trace, "", 1);
+    trace.len--;
+    return trace.ptr;
+}
+
+static bool has_noted(const char *text)
+{
+    return strstr(noted(), text) != NULL;
+}
+
+static bool target_is(struct ub_exchange *exchange, const char *target)
+{
+    return strcmp(exchange->user, target) == 0;
+}
+
+static void send_text(struct ub_exchange *exchange, const char *text)
+{
+    struct ub_slice part = ub_slice_of(text);
+    ub_exchange_send(exchange, &part, 1);
+}
+
+static void respond(struct ub_exchange *exchange, int64_t length)
+{
+    const struct ub_http_field type = {UB_LIT("Content-Type"), UB_LIT("text/plain")};
+    ub_exchange_respond(exchange, 200, &type, 1, length);
+}
+
+static void send_big(struct ub_exchange *exchange)
+{
+    static char block[8192];
+    memset(block, 'x', sizeof block);
+    struct ub_slice part = {block, sizeof block};
+    while (sent < wanted) {
+        sent += sizeof block;
+        if (!ub_exchange_send(exchange, &part, 1)) {
+            return;
+        }
+    }
+    ub_exchange_end(exchange);
+}
+
+static void on_head(struct ub_exchange *exchange, const struct ub_http_head *head)
+{
+    exchange->user = strndup(head->target.ptr, head->target.len);
+    running = exchange;
+    note("head %s, ", (const char *)exchange->user);
+    if (target_is(exchange, "/pause")) {
+        ub_exchange_pause_body(exchange);
+    } else if (target_is(exchange, "/early")) {
+        respond(exchange, 5);
+        send_text(exchange, "early");
+        ub_exchange_end(exchange);
+    }
+}
+
+static void on_body(struct ub_exchange *exchange, struct ub_slice chunk)
+{
+    note("body %zu, ", chunk.len);
+    if (target_is(exchange, "/cut-in-body")) {
+        ub_exchange_abort(exchange);
+    }
+}
+
+static void on_body_end(struct ub_exchange *exchange)
+{
+    note("end, ");
+    if (target_is(exchange, "/hello")) {
+        respond(exchange, 5);
+        send_text(exchange, "hello");
+        ub_exchange_end(exchange);
+    } else if (target_is(exchange, "/stream")) {
+        respond(exchange, -1);
+        send_text(exchange, "one");
+        send_text(exchange, "");
+        send_text(exchange, "two");
+        ub_exchange_end(exchange);
+    } else if (target_is(exchange, "/none")) {
+        ub_exchange_respond(exchange, 204, NULL, 0, -1);
+        ub_exchange_end(exchange);
+    } else if (target_is(exchange, "/empty")) {
+        respond(exchange, 0);
+        ub_exchange_end(exchange);
+    } else if (target_is(exchange, "/cut")) {
+        respond(exchange, -1);
+        send_text(exchange, "half");
+        ub_exchange_abort(exchange);
+    } else if (target_is(exchange, "/short")) {
+        respond(exchange, 10);
+        send_text(exchange, "short");
+        ub_exchange_end(exchange);
+    } else if (target_is(exchange, "/long")) {
+        respond(exchange, 3);
+        send_text(exchange, "long");
+    } else if (target_is(exchange, "/big")) {
+        respond(exchange, (int64_t)wanted);
+        send_big(exchange);
+    } else if (target_is(exchange, "/begin")) {
+        respond(exchange, -1);
+        send_text(exchange, "begun");
+    }
+}
+
+static void on_writable(struct ub_exchange *exchange)
+{
+    send_big(exchange);
+}
+
+static void on_gone(struct ub_exchange *exchange, enum ub_gone why)
+{
+    static const char *const words[] = {"done",      "left",        "bad",
+                                        "slow body", "slow reader", "aborted"};
+    note("gone %s; ", words[why]);
+    free(exchange->user);
+    running = NULL;
+}
+
+static const struct ub_exchange_handler handler = {on_head, on_body, on_body_end, on_writable,
+                                                   on_gone};
+
+static struct ub_listener_options options(void)
+{
+    return (struct ub_listener_options){
+        .host = UB_LIT("127.0.0.1"),
+        .handler = &handler,
+        .limits = {.head_max = 8192, .target_max = 1000, .body_max = 100000},
+        .head_ns = 5 * UB_SECOND,
+        .body_ns = 5 * UB_SECOND,
+        .write_ns = 5 * UB_SECOND,
+        .idle_ns = 5 * UB_SECOND,
+    };
+}
+
+static void open_with(struct ub_listener_options o)
+{
+    const char *words = "";
+    listener = ub_listener_open(loop, &o, &words);
+    UB_CHECK(listener != NULL, "a listener is opened %s", words);
+    ub_buf_clear(&trace);
+}
+
+static void close_all(void)
+{
+    ub_listener_free(listener);
+    ub_loop_turn(loop, 0);
+    ub_loop_turn(loop, 0);
+}
+
+static struct ub_peer dial(void)
+{
+    return ub_peer_dial(loop, ub_listener_port(listener), 0);
+}
+
+/* ---- requests and answers ---- */
+
+#define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define OK_HEAD     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+#define HELLO       OK_HEAD "Content-Length: 5\r\nDate\r\n\r\nhello"
+
+static const struct {
+    const char *name;
+    const char *said;
+    const char *heard; /* the Date field without its value */
+    const char *told;
+    bool closes;
+} rows[] = {
+    {"a body of known length goes out with Content-Length", GET("/hello"), HELLO,
+     "head /hello, end, gone done; ", false},
+    {"one of unknown length goes out chunked, an empty piece is no chunk", GET("/stream"),
+     OK_HEAD "Transfer-Encoding: chunked\r\nDate\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n",
+     "head /stream, end, gone done; ", false},
+    {"an HTTP/1.0 client gets it until close", "GET /stream HTTP/1.0\r\nHost: a\r\n\r\n",
+     OK_HEAD "Date\r\nConnection: close\r\n\r\nonetwo", "head /stream, end, gone done; ", true},
+    {"a second request uses the same connection, also when both come at once",
+     GET("/hello") GET("/none") GET("/hello"),
+     HELLO "HTTP/1.1 204 No Content\r\nDate\r\n\r\n" HELLO,
+     "head /hello, end, gone done; head /none, end, gone done; head /hello, end, gone done; ",
+     false},
+    {"Connection: close is obeyed", "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+     OK_HEAD "Content-Length: 5\r\nDate\r\nConnection: close\r\n\r\nhello",
+     "head /hello, end, gone done; ", true},
+    {"a HEAD request gets no body", "HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\n" GET("/empty"),
+     OK_HEAD "Content-Length: 5\r\nDate\r\n\r\n" OK_HEAD "Content-Length: 0\r\nDate\r\n\r\n",
+     "head /hello, end, gone done; head /empty, end, gone done; ", false},
+    {"a body comes through, then the next request",
+     "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" GET("/hello"), HELLO HELLO,
+     "head /hello, body 3, end, gone done; head /hello, end, gone done; ", false},
+    {"100 Continue is said when the body is awaited",
+     "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
+     "HTTP/1.1 100 Continue\r\n\r\n" HELLO, "head /hello, body 3, end, gone done; ", false},
+    {"an answer before the body: no 100, and the connection closes",
+     "POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n",
+     OK_HEAD "Content-Length: 5\r\nDate\r\n\r\nearly", "head /early, gone done; ", true},
+    {"a cut answer has no end", GET("/cut"),
+     OK_HEAD "Transfer-Encoding: chunked\r\nDate\r\n\r\n4\r\nhalf\r\n",
+     "head /cut, end, gone aborted; ", true},
+    {"an answer that is shorter than announced is cut", GET("/short"),
+     OK_HEAD "Content-Length: 10\r\nDate\r\n\r\nshort", "head /short, end, gone aborted; ", true},
+    {"an answer that is longer than announced never gets out", GET("/long"), "",
+     "head /long, end, gone aborted; ", true},
+    {"the handler may leave while a body comes in",
+     "POST /cut-in-body HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na", "",
+     "head /cut-in-body, body 1, gone aborted; ", true},
+};
+
+/* Without the values of Date fields. */
+static const char *without_dates(const char *text)
+{
+    static struct ub_buf out;
+    ub_buf_clear(&out);
+    while (*text != '\0') {
+        const char *date = strstr(text, "Date: ");
+        size_t len = date == NULL ? strlen(text) : (size_t)(date - text) + 4;
+        ub_buf_add(&out, text, len);
+        text = date == NULL ? text + len : strstr(date, "\r\n");
+    }
+    ub_buf_add(&out, "", 1);
+    return out.ptr;
+}
+
+static bool settled(struct ub_peer *peer, const char *told, bool closes)
+{
+    ub_peer_hear(peer);
+    return strlen(noted()) >= strlen(told) && ub_listener_running(listener) == 0 &&
+           (!closes || peer->finished);
+}
+
+static void say_in_pieces(struct ub_peer *peer, const char *text, size_t piece)
+{
+    for (size_t len = strlen(text); len > 0;) {
+        size_t now = len < piece ? len : piece;
+        ub_peer_say(peer, (struct ub_slice){text, now});
+        ub_loop_turn(loop, 0);
+        text += now;
+        len -= now;
+    }
+}
+
+/* Bytes that arrive one by one split bodies: their count is the same, their pieces are not. */
+static void requests(size_t piece)
+{
+    for (size_t i = 0; i < UB_COUNT(rows); i++) {
+        if (piece == 1 && strstr(rows[i].told, "body 3") != NULL) {
+            continue;
+        }
+        ub_buf_clear(&trace);
+        struct ub_peer peer = dial();
+        say_in_pieces(&peer, rows[i].said, piece);
+        UB_UNTIL(loop, settled(&peer, rows[i].told, rows[i].closes));
+        UB_CHECK_TEXT(without_dates(ub_peer_text(&peer)), rows[i].heard,
+                      "%s: heard (pieces of %zu)", rows[i].name, piece);
+        UB_CHECK_TEXT(noted(), rows[i].told, "%s: told", rows[i].name);
+        UB_CHECK(peer.finished == rows[i].closes, "%s: the connection %s", rows[i].name,
+                 rows[i].closes ? "closes" : "stays");
+        ub_peer_close(&peer, false);
+    }
+}
+
+/* ---- refusals ---- */
+
+static const struct {
+    const char *name;
+    const char *said;
+    const char *status;
+    const char *told;
+} bad_rows[] = {
+    {"garbage", "\x16\x03\x01 hello\r\n\r\n", "400", ""},
+    {"two lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+     "400", ""},
+    {"length and chunks",
+     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "400",
+     ""},
+    {"no host", "GET / HTTP/1.1\r\n\r\n", "400", ""},
+    {"a body above the bound", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n",
+     "413", ""},
+    {"a broken chunk line after a good head",
+     "POST /wait HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400",
+     "head /wait, gone bad; "},
+    {"a broken second request, after the first was answered", GET("/hello") "NONSENSE\r\n\r\n",
+     "400", "head /hello, end, gone done; "},
+};
+
+static void refusals(void)
+{
+    for (size_t i = 0; i < UB_COUNT(bad_rows); i++) {
+        ub_buf_clear(&trace);
+        struct ub_peer peer = dial();
+        ub_peer_say_text(&peer, bad_rows[i].said);
+        char status[32];
+        snprintf(status, sizeof status, "HTTP/1.1 %s ", bad_rows[i].status);
+        UB_CHECK(ub_peer_sees_end(&peer) && !peer.reset && strstr(ub_peer_text(&peer), status),
+                 "%s: %s and a closed connection", bad_rows[i].name, bad_rows[i].status);
+        UB_CHECK(strstr(ub_peer_text(&peer), "\r\n\r\n{\"error\":{\"message\":\"") &&
+                     strstr(ub_peer_text(&peer),
+                            ",\"type\":\"invalid_request_error\",\"param\":null,"
+                            "\"code\":null}}"),
+                 "...with an error object");
+        UB_CHECK_TEXT(noted(), bad_rows[i].told, "...and the handler hears only what was good");
+        ub_peer_close(&peer, false);
+    }
+    ub_buf_clear(&trace);
+    struct ub_peer peer = dial();
+    ub_peer_say_text(&peer, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n");
+    static char block[65536];
+    for (int i = 0; i < 16; i++) {
+        ub_peer_say(&peer, (struct ub_slice){block, sizeof block});
+    }
+    UB_CHECK(ub_peer_hears(&peer, "413"), "the refusal reaches a client that is still sending");
+    ub_peer_close(&peer, false);
+}
+
+/* ---- time limits ---- */
+
+static void late_ones(void)
+{
+    struct ub_listener_options o = options();
+    o.head_ns = o.body_ns = o.write_ns = o.idle_ns = 30 * UB_MS;
+    open_with(o);
+
+    struct ub_peer peer = dial();
+    ub_peer_say_text(&peer, "GET /hello HT");
+    UB_CHECK(ub_peer_sees_end(&peer) && strstr(ub_peer_text(&peer), "HTTP/1.1 408 "),
+             "a head that does not come to its end gets 408");
+    ub_peer_close(&peer, false);
+
+    peer = dial();
+    ub_peer_say_text(&peer, "POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
+    UB_CHECK(ub_peer_sees_end(&peer) && strstr(ub_peer_text(&peer), "HTTP/1.1 408 "),
+             "so does a body");
+    UB_CHECK_TEXT(noted(), "head /wait, body 1, gone slow body; ", "...and the handler is told");
+    ub_peer_close(&peer, false);
+
+    peer = dial();
+    UB_CHECK(ub_peer_sees_end(&peer) && peer.heard.len == 0, "who says nothing is closed silently");
+    ub_peer_close(&peer, false);
+
+    peer = dial();
+    ub_peer_say_text(&peer, GET("/hello"));
+    UB_CHECK(ub_peer_hears(&peer, "hello") && ub_peer_sees_end(&peer),
+             "an idle kept-alive connection too");
+    ub_peer_close(&peer, false);
+
+    ub_buf_clear(&trace);
+    sent = 0;
+    wanted = (size_t)64 << 20;
+    peer = ub_peer_dial(loop, ub_listener_port(listener), 4096);
+    ub_peer_say_text(&peer, GET("/big"));
+    UB_CHECK(UB_UNTIL(loop, has_noted("gone slow reader")), "who does not read is dropped");
+    ub_peer_close(&peer, false);
+    close_all();
+}
+
+/* ---- leaving ---- */
+
+static void leave(const char *target, bool reset, const char *told, const char *name)
+{
+    ub_buf_clear(&trace);
+    struct ub_peer peer = dial();
+    ub_peer_say_text(&peer, target);
+    UB_UNTIL(loop, running != NULL && (has_noted("end") || has_noted("/pause")));
+    ub_loop_turn(loop, 0);
+    ub_ns left_at = ub_clock_now();
+    if (reset) {
+        ub_peer_close(&peer, true);
+    } else {
+        ub_peer_finish(&peer);
+    }
+    UB_UNTIL(loop, has_noted("gone"));
+    UB_CHECK_TEXT(noted(), told, "%s", name);
+    UB_CHECK(ub_clock_now() - left_at < 200 * UB_MS, "...at once");
+    if (!reset) {
+        ub_peer_close(&peer, false);
+    }
+}
+
+static void leavers(void)
+{
+    open_with(options());
+    leave(GET("/wait"), false, "head /wait, end, gone left; ", "a FIN while we are silent");
+    leave(GET("/wait"), true, "head /wait, end, gone left; ", "a reset while we are silent");
+    leave(GET("/wait") GET("/hello"), false, "head /wait, end, gone left; ",
+          "a FIN behind a request that was sent ahead");
+    leave(GET("/begin"), false, "head /begin, end, gone left; ",
+          "a FIN in the middle of an answer");
+    leave("POST /pause HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", false,
+          "head /pause, gone left; ", "a FIN while the body is paused");
+    close_all();
+
+    struct ub_listener_options o = options();
+    o.half_close = true;
+    open_with(o);
+    struct ub_peer peer = dial();
+    ub_peer_say_text(&peer, GET("/begin"));
+    ub_peer_finish(&peer);
+    UB_CHECK(ub_peer_hears(&peer, "begun"), "with half_close a FIN is not leaving...");
+    for (int i = 0; i < 5; i++) {
+        ub_loop_turn(loop, UB_MS);
+    }
+    UB_CHECK(running != NULL, "...also while the answer goes on");
+    if (running != NULL) {
+        ub_exchange_end(running);
+    }
+    UB_CHECK(ub_peer_hears(&peer, "\r\n0\r\n\r\n") && ub_peer_sees_end(&peer),
+             "...and it gets its whole answer");
+    ub_peer_close(&peer, false);
+    leave(GET("/wait"), true, "head /wait, end, gone left; ", "a reset is leaving all the same");
+    close_all();
+}
+
+/* ---- back-pressure ---- */
+
+static void slow_reader(void)
+{
+    open_with(options());
+    sent = 0;
+    wanted = (size_t)8 << 20;
+    struct ub_peer peer = ub_peer_dial(loop, ub_listener_port(listener), 4096);
+    ub_peer_say_text(&peer, GET("/big"));
+    UB_UNTIL(loop, sent > 0);
+    for (int i = 0; i < 20; i++) {
+        ub_loop_turn(loop, UB_MS);
+    }
+    UB_CHECK(sent <= 160 * 1024, "a client that does not read takes %zu KiB: at most 160",
+             sent / 1024);
+    UB_CHECK(running != NULL && ub_exchange_backlog(running) <= 72 * 1024,
+             "of these, %zu KiB lie with us", running ? ub_exchange_backlog(running) / 1024 : 0);
+    UB_UNTIL(loop, (ub_peer_hear(&peer), running == NULL));
+    ub_peer_hears(&peer,
+                  "no such text comes, it only reads on" + (peer.heard.len >= wanted ? 36 : 0));
+    UB_CHECK(peer.heard.len > wanted && peer.heard.len < wanted + 200,
+             "when it reads, all of it comes");
+    ub_peer_close(&peer, false);
+
+    ub_buf_clear(&trace);
+    peer = dial();
+    ub_peer_say_text(&peer, "POST /pause HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n");
+    UB_UNTIL(loop, running != NULL);
+    static char block[90000];
+    ub_peer_say(&peer, (struct ub_slice){block, sizeof block});
+    for (int i = 0; i < 5; i++) {
+        ub_loop_turn(loop, UB_MS);
+    }
+    UB_CHECK_TEXT(noted(), "head /pause, ", "a paused body is not handed on");
+    if (running != NULL) {
+        ub_exchange_resume_body(running);
+        UB_CHECK_TEXT(noted(), "head /pause, ", "nothing is called from inside resume");
+    }
+    UB_CHECK(UB_UNTIL(loop, has_noted("end, ")), "after it, all of it comes");
+    ub_peer_close(&peer, false);
+    close_all();
+}
+
+/* ---- draining ---- */
+
+static bool drained;
+
+static void on_drained(void *user)
+{
+    *(bool *)user = true;
+}
+
+static void draining(void)
+{
+    open_with(options());
+    struct ub_peer idle = dial(), busy = dial(), queued;
+    ub_peer_say_text(&idle, GET("/hello"));
+    ub_peer_hears(&idle, "hello");
+    ub_peer_say_text(&busy, GET("/wait"));
+    UB_UNTIL(loop, has_noted("head /wait, end"));
+    struct ub_exchange *waiting = running;
+    queued = dial();
+    ub_peer_say_text(&queued, GET("/hello"));
+    drained = false;
+    ub_listener_drain(listener, on_drained, &drained);
+    UB_CHECK(ub_peer_sees_end(&idle), "draining closes who is idle");
+    UB_CHECK(ub_peer_hears(&queued, "hello") && strstr(ub_peer_text(&queued), "Connection: close"),
+             "who was waiting to be accepted is served");
+    UB_CHECK(!drained, "it is not done while an exchange runs");
+    respond(waiting, 2);
+    send_text(waiting, "ok");
+    ub_exchange_end(waiting);
+    UB_CHECK(ub_peer_hears(&busy, "ok") && strstr(ub_peer_text(&busy), "Connection: close"),
+             "the running one finishes with Connection: close");
+    ub_peer_close(&idle, false);
+    ub_peer_close(&busy, false);
+    ub_peer_close(&queued, false);
+    UB_CHECK(UB_UNTIL(loop, drained), "then it is done");
+    ub_listener_free(listener);
+
+    open_with(options());
+    struct ub_listener_options o = options();
+    const char *words = "";
+    o.port = ub_listener_port(listener);
+    o.exclusive = true;
+    UB_CHECK(ub_listener_open(loop, &o, &words) == NULL &&
+                 strcmp(words, "Address already in use") == 0,
+             "an exclusive listener is refused where somebody listens");
+    o.exclusive = false;
+    struct ub_listener *second = ub_listener_open(loop, &o, &words);
+    UB_CHECK(second != NULL, "another worker shares the address");
+    ub_listener_free(second);
+    struct ub_peer peer = dial();
+    ub_peer_say_text(&peer, GET("/wait"));
+    UB_UNTIL(loop, has_noted("head /wait, end"));
+    o.idle_ns = 20 * UB_MS;
+    UB_CHECK(ub_listener_update(listener, &o), "new options while an exchange runs");
+    ub_exchange_respond(running, 200, NULL, 0, 0);
+    ub_exchange_end(running);
+    UB_CHECK(ub_peer_sees_end(&peer), "...count from the next wait on");
+    ub_peer_close(&peer, false);
+    close_all();
+}
+
+/* ---- memory ---- */
+
+static void failing_memory(void)
+{
+    open_with(options());
+    int64_t count = 0;
+    bool crossed = false;
+    for (int64_t nth = 1; count >= nth - 1 && nth < 100; nth++) { /* until none failed */
+        sent = 0;
+        wanted = (size_t)1 << 20;
+        struct ub_peer peer = ub_peer_dial(loop, ub_listener_port(listener), 8192);
+        ub_buf_reserve(&peer.heard, (size_t)2 << 20); /* the test's own memory does not fail */
+        ub_buf_reserve(&trace, 1000);
+        ub_alloc_fail_nth(nth);
+        ub_peer_say_text(&peer, GET("/big") GET("/stream"));
+        UB_UNTIL(loop,
+                 (ub_peer_hear(&peer), peer.finished || has_noted("head /stream, end, gone")));
+        crossed = crossed || has_noted("head /stream, end, gone done");
+        ub_peer_close(&peer, false);
+        UB_UNTIL(loop, ub_listener_connections(listener) == 0);
+        count = ub_alloc_count();
+        ub_alloc_fail_nth(0);
+        ub_buf_clear(&trace);
+    }
+    UB_CHECK(count > 3 && crossed, "each of %d allocations failed once; nothing broke", (int)count);
+    struct ub_peer peer = dial();
+    ub_peer_say_text(&peer, GET("/hello"));
+    UB_CHECK(ub_peer_hears(&peer, "hello"), "the server still serves");
+    ub_peer_close(&peer, false);
+    close_all();
+}
+
+int main(void)
+{
+    loop = ub_loop_new();
+    open_with(options());
+    requests(100000);
+    requests(7);
+    requests(1);
+    refusals();
+    close_all();
+    late_ones();
+    leavers();
+    slow_reader();
+    draining();
+    failing_memory();
+    ub_buf_free(&trace);
+    ub_loop_free(loop);
+    return ub_test_done();
+}
