@@ -1,5 +1,7 @@
 #include "base/real.h"
 
+#include "base/slice.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -7,6 +9,23 @@
 /* ln 2 in two parts: the upper has 21 trailing zero bits, so k * LN2_HI is exact for |k| < 2^20. */
 #define LN2_HI 0x1.62e42fee00000p-1
 #define LN2_LO 0x1.a39ef35793c76p-33
+
+static const double inverse_factorial[] = {
+    1.0,
+    1.0,
+    1.0 / 2,
+    1.0 / 6,
+    1.0 / 24,
+    1.0 / 120,
+    1.0 / 720,
+    1.0 / 5040,
+    1.0 / 40320,
+    1.0 / 362880,
+    1.0 / 3628800,
+    1.0 / 39916800,
+    1.0 / 479001600,
+    1.0 / 6227020800,
+};
 
 static double scale2(double x, int exponent)
 {
@@ -24,7 +43,7 @@ static double scale2(double x, int exponent)
     return x * power;
 }
 
-/* x = k ln2 + r with |r| <= ln2 / 2, then the Taylor series of exp(r) to the 14th power. */
+/* x = k ln2 + r with |r| <= ln2 / 2, then the Taylor series of exp(r) to the 13th power. */
 double ub_exp(double x)
 {
     if (x != x) {
@@ -38,9 +57,9 @@ double ub_exp(double x)
     }
     int k = (int)(x / (LN2_HI + LN2_LO) + (x < 0 ? -0.5 : 0.5));
     double r = (x - (double)k * LN2_HI) - (double)k * LN2_LO;
-    double sum = 1.0;
-    for (int n = 14; n >= 1; n--) {
-        sum = 1.0 + sum * r / (double)n;
+    double sum = inverse_factorial[UB_COUNT(inverse_factorial) - 1];
+    for (int n = (int)UB_COUNT(inverse_factorial) - 2; n >= 0; n--) {
+        sum = sum * r + inverse_factorial[n];
     }
     return scale2(sum, k);
 }

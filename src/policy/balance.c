@@ -83,27 +83,26 @@ static void offer(struct least *least, double value, uint32_t index, struct ub_r
     }
 }
 
-static uint32_t least_request(const struct ub_candidate *c, const uint32_t *looked_at,
-                              uint32_t count, struct ub_random *random)
+static uint32_t least_request(const struct ub_candidate *c, uint32_t count,
+                              struct ub_random *random)
 {
     struct least least = {0};
     for (uint32_t i = 0; i < count; i++) {
-        const struct ub_candidate *one = &c[looked_at[i]];
-        offer(&least, (double)(one->inflight + 1) / one->warmth, looked_at[i], random);
+        offer(&least, (double)(c[i].inflight + 1) / c[i].warmth, i, random);
     }
     return least.index;
 }
 
 /* The load above which a candidate is hot; UINT64_MAX when nobody is. */
-static uint64_t hot_above(const struct ub_candidate *c, const uint32_t *looked_at, uint32_t count)
+static uint64_t hot_above(const struct ub_candidate *c, uint32_t count)
 {
     if (count < HOT_MIN) {
         return UINT64_MAX;
     }
-    uint64_t sorted[SCAN_MAX];
+    uint64_t sorted[UB_TIER_MAX];
     uint64_t sum = 0;
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t tokens = c[looked_at[i]].tokens;
+        uint64_t tokens = c[i].tokens;
         uint32_t at = i;
         for (; at > 0 && sorted[at - 1] > tokens; at--) {
             sorted[at] = sorted[at - 1];
@@ -117,11 +116,11 @@ static uint64_t hot_above(const struct ub_candidate *c, const uint32_t *looked_a
 }
 
 /* An upstream that nobody has tried yet is expected to be as good as the best that we know. */
-static ub_ns best_known(const struct ub_candidate *c, const uint32_t *looked_at, uint32_t count)
+static ub_ns best_known(const struct ub_candidate *c, uint32_t count)
 {
     ub_ns best = UB_NEVER;
     for (uint32_t i = 0; i < count; i++) {
-        ub_ns expect_ns = c[looked_at[i]].expect_ns;
+        ub_ns expect_ns = c[i].expect_ns;
         if (expect_ns > 0 && expect_ns < best) {
             best = expect_ns;
         }
@@ -129,37 +128,38 @@ static ub_ns best_known(const struct ub_candidate *c, const uint32_t *looked_at,
     return best == UB_NEVER ? UB_MS : best;
 }
 
-static uint32_t adaptive(const struct ub_candidate *c, const uint32_t *looked_at, uint32_t count,
-                         uint64_t own_tokens, struct ub_random *random)
+static uint32_t adaptive(const struct ub_candidate *c, uint32_t count, uint64_t own_tokens,
+                         struct ub_random *random)
 {
-    uint64_t hot = hot_above(c, looked_at, count);
-    ub_ns unknown_ns = best_known(c, looked_at, count);
+    uint64_t hot = hot_above(c, count);
+    ub_ns unknown_ns = best_known(c, count);
     struct least cold = {0}, any = {0};
     for (uint32_t i = 0; i < count; i++) {
-        const struct ub_candidate *one = &c[looked_at[i]];
-        ub_ns expect_ns = one->expect_ns > 0 ? one->expect_ns : unknown_ns;
-        double works = 1.0 - one->error_share;
+        ub_ns expect_ns = c[i].expect_ns > 0 ? c[i].expect_ns : unknown_ns;
+        double works = 1.0 - c[i].error_share;
         works = works > ERROR_FLOOR ? works : ERROR_FLOOR;
-        double cost = (double)expect_ns * (double)(one->tokens + own_tokens + 1) /
-                      (works * works * one->warmth);
-        offer(&any, cost, looked_at[i], random);
-        if (one->tokens <= hot) {
-            offer(&cold, cost, looked_at[i], random);
+        double cost = (double)expect_ns * (double)(c[i].tokens + own_tokens + 1) /
+                      (works * works * c[i].warmth);
+        offer(&any, cost, i, random);
+        if (c[i].tokens <= hot) {
+            offer(&cold, cost, i, random);
         }
     }
     return cold.equals > 0 ? cold.index : any.index;
 }
 
-/* All of up to 16; of more, 8 different ones by chance (the first steps of a shuffle). */
-static uint32_t look_at(uint32_t *looked_at, uint32_t count, struct ub_random *random)
+uint32_t ub_balance_look_at(enum ub_balance kind, uint32_t count, uint32_t looked_at[UB_TIER_MAX],
+                            struct ub_random *random)
 {
+    assert(count >= 1 && count <= UB_TIER_MAX);
     for (uint32_t i = 0; i < count; i++) {
         looked_at[i] = i;
     }
-    if (count <= SCAN_MAX) {
+    bool takes_turns = kind == UB_BALANCE_ROUND_ROBIN || kind == UB_BALANCE_DYNAMIC_WEIGHT;
+    if (takes_turns || count <= SCAN_MAX) {
         return count;
     }
-    for (uint32_t i = 0; i < SAMPLES; i++) {
+    for (uint32_t i = 0; i < SAMPLES; i++) { /* the first steps of a shuffle */
         uint32_t j = i + ub_random_below(random, count - i);
         uint32_t drawn = looked_at[j];
         looked_at[j] = looked_at[i];
@@ -173,16 +173,15 @@ uint32_t ub_balance_pick(enum ub_balance kind, const struct ub_candidate *candid
                          struct ub_turns *turns, struct ub_random *random)
 {
     assert(count >= 1 && count <= UB_TIER_MAX);
-    if (kind == UB_BALANCE_ROUND_ROBIN) {
+    switch (kind) {
+    case UB_BALANCE_ROUND_ROBIN:
         return round_robin(candidates, count, turns);
-    }
-    if (kind == UB_BALANCE_DYNAMIC_WEIGHT) {
+    case UB_BALANCE_DYNAMIC_WEIGHT:
         return dynamic_weight(candidates, count, slow_over_ns, turns);
+    case UB_BALANCE_LEAST_REQUEST:
+        return least_request(candidates, count, random);
+    case UB_BALANCE_ADAPTIVE:
+        break;
     }
-    uint32_t looked_at[UB_TIER_MAX];
-    uint32_t looked = look_at(looked_at, count, random);
-    if (kind == UB_BALANCE_LEAST_REQUEST) {
-        return least_request(candidates, looked_at, looked, random);
-    }
-    return adaptive(candidates, looked_at, looked, own_tokens, random);
+    return adaptive(candidates, count, own_tokens, random);
 }

@@ -12,7 +12,7 @@
  * more tokens in flight than 84 % of its tier and a quarter above the mean is hot, and waits until
  * no cold one is left
  *
- * Up to 16 candidates are looked at one by one; above that 8 are drawn.
+ * The last two look at up to 16 candidates one by one; of more, 8 are drawn.
  */
 #ifndef UB_POLICY_BALANCE_H
 #define UB_POLICY_BALANCE_H
@@ -36,6 +36,10 @@ struct ub_turns {
     uint32_t next;
     double credit[UB_TIER_MAX];
 };
+
+/* Draws those to look at: writes indices below `count` (1..64) and returns how many. */
+uint32_t ub_balance_look_at(enum ub_balance kind, uint32_t count, uint32_t looked_at[UB_TIER_MAX],
+                            struct ub_random *random);
 
 /* Index into `candidates` (count >= 1). `own_tokens`: what this request will add. */
 uint32_t ub_balance_pick(enum ub_balance kind, const struct ub_candidate *candidates,

@@ -93,20 +93,29 @@ static void test_adaptive(void)
 
 static void test_many(void)
 {
-    struct ub_candidate c[UB_TIER_MAX];
-    for (uint32_t i = 0; i < UB_TIER_MAX; i++) {
-        c[i] = like(i);
-        c[i].tokens = i < 32 ? 0 : 100000;
+    struct ub_random random = {42};
+    uint32_t looked_at[UB_TIER_MAX];
+    int seen[UB_TIER_MAX] = {0};
+    bool different = true;
+    for (int turn = 0; turn < 6400; turn++) {
+        uint64_t mask = 0;
+        uint32_t count = ub_balance_look_at(UB_BALANCE_ADAPTIVE, 64, looked_at, &random);
+        for (uint32_t i = 0; i < count; i++) {
+            mask |= 1ull << looked_at[i];
+            seen[looked_at[i]]++;
+        }
+        different &= count == 8 && __builtin_popcountll(mask) == 8;
     }
-    int got[UB_TIER_MAX];
-    picks(UB_BALANCE_ADAPTIVE, c, UB_TIER_MAX, 0, 6400, got);
-    int good = 0, fewest = 6400;
-    for (int i = 0; i < 32; i++) {
-        good += got[i];
-        fewest = got[i] < fewest ? got[i] : fewest;
+    int fewest = seen[0];
+    for (int i = 0; i < UB_TIER_MAX; i++) {
+        fewest = seen[i] < fewest ? seen[i] : fewest;
     }
-    UB_CHECK(good > 6300, "of 64, eight draws nearly always find one of the idle half (%d)", good);
-    UB_CHECK(fewest > 100, "and each of them has its share (%d)", fewest);
+    UB_CHECK(different, "of 64 candidates eight different ones are looked at");
+    UB_CHECK(fewest > 700, "each as often as the others (%d of 800)", fewest);
+    UB_CHECK(ub_balance_look_at(UB_BALANCE_ADAPTIVE, 16, looked_at, &random) == 16,
+             "of 16 all of them");
+    UB_CHECK(ub_balance_look_at(UB_BALANCE_ROUND_ROBIN, 64, looked_at, &random) == 64,
+             "and for taking turns all of them, too");
 }
 
 static void test_warmth(void)

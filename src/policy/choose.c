@@ -8,9 +8,14 @@
 
 /* Members that may have the request now, and what stands in the way of the others. */
 struct field {
+    const struct request *request;
+    const struct tier *tier;
+    ub_ns now;
     uint32_t count;
-    struct ub_candidate candidate[UB_TIER_MAX];
     uint16_t target[UB_TIER_MAX];
+    uint32_t member[UB_TIER_MAX];
+    uint32_t looked; /* those that are compared: all or a sample, as indices into the above */
+    uint32_t looked_at[UB_TIER_MAX];
     uint16_t trial; /* a target that waits for a trial */
     uint32_t open;  /* breakers that let nothing through */
     bool full;
@@ -51,19 +56,28 @@ static ub_ns warm_since(const struct upstream *upstream, const struct target *ta
     return ub_ns_max(upstream->since, target->breaker.closed_at);
 }
 
-static struct ub_candidate candidate_of(const struct ub_brain *brain, const struct request *request,
-                                        const struct target *target, uint32_t member, ub_ns now)
+/* Only what the algorithm reads: the rest costs time. */
+static struct ub_candidate candidate_of(const struct ub_brain *brain, const struct field *field,
+                                        uint32_t at, enum ub_balance kind)
 {
+    const struct target *target = target_of(brain, field->target[at]);
     const struct upstream *upstream = upstream_of(brain, target->upstream);
-    return (struct ub_candidate){
-        .member = member,
-        .inflight = upstream->inflight,
-        .tokens = target->tokens,
-        .expect_ns = ub_pace_expect(&target->pace, request->prompt_tokens, now),
-        .response_ns = target->pace.response_ns,
-        .error_share = error_share_of(target, now),
-        .warmth = ub_balance_warmth(warm_since(upstream, target), now),
-    };
+    struct ub_candidate c = {.member = field->member[at]};
+    if (kind == UB_BALANCE_ROUND_ROBIN) {
+        return c;
+    }
+    c.warmth = ub_balance_warmth(warm_since(upstream, target), field->now);
+    c.inflight = upstream->inflight;
+    if (kind == UB_BALANCE_LEAST_REQUEST) {
+        return c;
+    }
+    c.tokens = target->tokens;
+    c.response_ns = target->pace.response_ns;
+    c.error_share = error_share_of(target, field->now);
+    if (kind == UB_BALANCE_ADAPTIVE) {
+        c.expect_ns = ub_pace_expect(&target->pace, field->request->prompt_tokens, field->now);
+    }
+    return c;
 }
 
 /* In panic, how many open breakers are ignored: at most half of a tier stays ejected. */
@@ -82,48 +96,46 @@ static bool pardoned(const struct ub_brain *brain, const struct tier *tier, uint
     return open > stay && earlier < open - stay;
 }
 
-static void survey(const struct ub_brain *brain, const struct request *request,
-                   const struct tier *tier, bool panic, ub_ns now, struct field *field)
+static void consider(const struct ub_brain *brain, struct field *field, uint32_t member, bool panic)
 {
-    /* Field by field: zeroing the whole of it would cost more than the choice. */
-    field->count = field->open = 0;
-    field->inflight = 0;
-    field->trial = 0;
-    field->full = false;
-    field->until = UB_NEVER;
-    for (uint32_t m = 0; m < tier->count; m++) {
-        const struct target *target = target_of(brain, tier->target[m]);
+    uint16_t index = field->tier->target[member];
+    const struct target *target = target_of(brain, index);
+    if (was_tried(field->request, index) || is_ruled_out(field->request, index)) {
+        return;
+    }
+    if (target->rest_until > field->now) {
+        field->until = ub_ns_min(field->until, target->rest_until);
+        return;
+    }
+    enum ub_breaker_says says = ub_breaker_says(&target->breaker, field->now);
+    if (says == UB_BREAKER_STOP && !(panic && pardoned(brain, field->tier, field->open, target))) {
+        if (target->breaker.open_until > field->now) {
+            field->until = ub_ns_min(field->until, target->breaker.open_until);
+        }
+        return;
+    }
+    if (!has_room(brain, target)) {
+        field->full = true;
+        return;
+    }
+    if (says == UB_BREAKER_TRY && field->trial == 0) {
+        field->trial = index;
+    }
+    if (says == UB_BREAKER_GO || panic) {
+        field->target[field->count] = index;
+        field->member[field->count++] = member;
+    }
+}
+
+static void survey(const struct ub_brain *brain, struct field *field, bool panic)
+{
+    for (uint32_t m = 0; m < field->tier->count; m++) {
+        const struct target *target = target_of(brain, field->tier->target[m]);
         field->open += target->breaker.open_until != 0;
         field->inflight += upstream_of(brain, target->upstream)->inflight;
     }
-    for (uint32_t m = 0; m < tier->count; m++) {
-        uint16_t index = tier->target[m];
-        const struct target *target = target_of(brain, index);
-        if (was_tried(request, index) || is_ruled_out(request, index)) {
-            continue;
-        }
-        if (target->rest_until > now) {
-            field->until = ub_ns_min(field->until, target->rest_until);
-            continue;
-        }
-        enum ub_breaker_says says = ub_breaker_says(&target->breaker, now);
-        if (says == UB_BREAKER_STOP && !(panic && pardoned(brain, tier, field->open, target))) {
-            if (target->breaker.open_until > now) {
-                field->until = ub_ns_min(field->until, target->breaker.open_until);
-            }
-            continue;
-        }
-        if (!has_room(brain, target)) {
-            field->full = true;
-            continue;
-        }
-        if (says == UB_BREAKER_TRY && field->trial == 0) {
-            field->trial = index;
-        }
-        if (says == UB_BREAKER_GO || panic) {
-            field->target[field->count] = index;
-            field->candidate[field->count++] = candidate_of(brain, request, target, m, now);
-        }
+    for (uint32_t m = 0; m < field->tier->count; m++) {
+        consider(brain, field, m, panic);
     }
 }
 
@@ -138,35 +150,43 @@ static int position(const struct field *field, uint16_t target)
     return -1;
 }
 
+static ub_ns expect_of(const struct ub_brain *brain, const struct field *field, uint32_t at)
+{
+    const struct target *target = target_of(brain, field->target[at]);
+    return ub_pace_expect(&target->pace, field->request->prompt_tokens, field->now);
+}
+
 /* The sooner first token elsewhere against the prefill time that a warm cache saves here. */
 static bool stays(const struct ub_brain *brain, const struct field *field, uint32_t at,
                   uint32_t saved_tokens)
 {
-    ub_ns here_ns = field->candidate[at].expect_ns;
+    ub_ns here_ns = expect_of(brain, field, at);
     ub_ns best_ns = here_ns;
-    for (uint32_t i = 0; i < field->count; i++) {
-        if (field->candidate[i].expect_ns > 0) {
-            best_ns = ub_ns_min(best_ns, field->candidate[i].expect_ns);
-        }
+    for (uint32_t i = 0; i < field->looked; i++) {
+        ub_ns expect_ns = expect_of(brain, field, field->looked_at[i]);
+        best_ns = expect_ns > 0 ? ub_ns_min(best_ns, expect_ns) : best_ns;
     }
     const struct target *target = target_of(brain, field->target[at]);
     return ub_affinity_pays(here_ns - best_ns, ub_pace_prefill(&target->pace, saved_tokens));
 }
 
-static bool takes(const struct ub_brain *brain, const struct tier *tier, const struct field *field,
-                  int at, uint32_t saved_tokens)
+static bool takes(const struct ub_brain *brain, const struct field *field, int at,
+                  uint32_t saved_tokens)
 {
-    return at >= 0 &&
-           ub_affinity_fits(field->candidate[at].inflight, field->inflight, tier->count) &&
+    if (at < 0) {
+        return false;
+    }
+    const struct target *target = target_of(brain, field->target[at]);
+    return ub_affinity_fits(upstream_of(brain, target->upstream)->inflight, field->inflight,
+                            field->tier->count) &&
            stays(brain, field, (uint32_t)at, saved_tokens);
 }
 
-static int by_cookie(const struct ub_brain *brain, const struct request *request,
-                     const struct field *field)
+static int by_cookie(const struct ub_brain *brain, const struct field *field)
 {
     for (uint32_t i = 0; i < field->count; i++) {
         const struct target *target = target_of(brain, field->target[i]);
-        if (upstream_of(brain, target->upstream)->key == request->cookie_key) {
+        if (upstream_of(brain, target->upstream)->key == field->request->cookie_key) {
             return (int)i;
         }
     }
@@ -175,8 +195,7 @@ static int by_cookie(const struct ub_brain *brain, const struct request *request
 
 /* The first in the session's own order that takes it; those that are ejected or full are passed
  * over. */
-static int by_session(const struct ub_brain *brain, const struct request *request,
-                      const struct tier *tier, const struct field *field, uint64_t session)
+static int by_session(const struct ub_brain *brain, const struct field *field, uint64_t session)
 {
     bool passed[UB_TIER_MAX] = {false};
     for (uint32_t round = 0; round < field->count; round++) {
@@ -190,7 +209,7 @@ static int by_session(const struct ub_brain *brain, const struct request *reques
                 best_score = score;
             }
         }
-        if (takes(brain, tier, field, best, request->prompt_tokens)) {
+        if (takes(brain, field, best, field->request->prompt_tokens)) {
             return best;
         }
         passed[best] = true;
@@ -198,9 +217,9 @@ static int by_session(const struct ub_brain *brain, const struct request *reques
     return -1;
 }
 
-static int by_prefix(struct ub_brain *brain, const struct request *request, const struct tier *tier,
-                     const struct field *field, struct ub_random *random)
+static int by_prefix(struct ub_brain *brain, const struct field *field, struct ub_random *random)
 {
+    const struct request *request = field->request;
     if (ub_random_unit(random) < EXPLORE_SHARE) {
         return -1;
     }
@@ -211,33 +230,48 @@ static int by_prefix(struct ub_brain *brain, const struct request *request, cons
         }
         uint16_t target = ub_prefix_find(prefixes_of(brain), request->prefix[i - 1]);
         int at = target == UB_PREFIX_NONE ? -1 : position(field, target);
-        if (takes(brain, tier, field, at, tokens)) {
+        if (takes(brain, field, at, tokens)) {
             return at;
         }
     }
     return -1;
 }
 
-/* Candidate that this request is drawn to, or -1. */
-static int drawn_to(struct ub_brain *brain, const struct request *request, const struct tier *tier,
-                    const struct field *field, struct ub_random *random)
+/* Where affinity draws this request: an index into the field, or -1. */
+static int drawn_to(struct ub_brain *brain, const struct field *field, struct ub_random *random)
 {
+    const struct request *request = field->request;
     uint32_t kinds = route_of(brain, request->route)->policy.affinity;
     int at = -1;
     if ((kinds & UB_AFFINITY_COOKIE) != 0 && request->cookie_key != 0) {
-        at = by_cookie(brain, request, field);
-        at = takes(brain, tier, field, at, request->prompt_tokens) ? at : -1;
+        at = by_cookie(brain, field);
+        at = takes(brain, field, at, request->prompt_tokens) ? at : -1;
     }
     if (at < 0 && (kinds & UB_AFFINITY_HEADER) != 0 && request->header_hash != 0) {
-        at = by_session(brain, request, tier, field, request->header_hash);
+        at = by_session(brain, field, request->header_hash);
     }
     if (at < 0 && (kinds & UB_AFFINITY_PREFIX) != 0 && request->prefix_count > 0) {
-        at = by_prefix(brain, request, tier, field, random);
+        at = by_prefix(brain, field, random);
     }
     if (at < 0 && (kinds & UB_AFFINITY_CLIENT) != 0 && request->client_hash != 0) {
-        at = by_session(brain, request, tier, field, request->client_hash);
+        at = by_session(brain, field, request->client_hash);
     }
     return at;
+}
+
+/* The algorithm's choice among those that are looked at: an index into the field. */
+static uint32_t balanced(struct ub_brain *brain, const struct field *field, struct ub_turns *turns,
+                         struct ub_random *random)
+{
+    const struct ub_model_policy *policy = &route_of(brain, field->request->route)->policy;
+    struct ub_candidate candidates[UB_TIER_MAX];
+    for (uint32_t i = 0; i < field->looked; i++) {
+        candidates[i] = candidate_of(brain, field, field->looked_at[i], policy->balance);
+    }
+    uint32_t pick =
+        ub_balance_pick(policy->balance, candidates, field->looked, field->request->own_tokens,
+                        policy->slow_over_ns, turns, random);
+    return field->looked_at[pick];
 }
 
 void remember_prefix(struct ub_brain *brain, const struct request *request, uint16_t target)
@@ -250,13 +284,45 @@ void remember_prefix(struct ub_brain *brain, const struct request *request, uint
     }
 }
 
+static struct choice pick(struct ub_brain *brain, struct field *field, struct ub_turns *turns,
+                          struct ub_random *random)
+{
+    enum ub_balance kind = route_of(brain, field->request->route)->policy.balance;
+    field->looked = ub_balance_look_at(kind, field->count, field->looked_at, random);
+    enum ub_reason reason = field->count == 1 ? UB_WHY_ONLY_ONE : UB_WHY_AFFINITY;
+    int at = field->count == 1 ? 0 : drawn_to(brain, field, random);
+    if (at < 0) {
+        at = (int)balanced(brain, field, turns, random);
+        reason = UB_WHY_BALANCED;
+    }
+    const struct target *target = target_of(brain, field->target[at]);
+    bool trial = ub_breaker_says(&target->breaker, field->now) == UB_BREAKER_TRY;
+    bool open = target->breaker.open_until != 0;
+    return (struct choice){
+        .target = field->target[at],
+        .reason = trial  ? UB_WHY_TRIAL
+                  : open ? UB_WHY_PANIC
+                         : reason,
+        .trial = trial,
+    };
+}
+
 struct choice choose(struct ub_brain *brain, const struct request *request, uint32_t tier_index,
                      bool panic, ub_ns now, struct ub_random *random)
 {
     struct route *route = route_of(brain, request->route);
     struct tier *tier = &route->tier[tier_index];
     struct field field;
-    survey(brain, request, tier, panic, now, &field);
+    /* One by one: zeroing the arrays would cost more than the choice. */
+    field.request = request;
+    field.tier = tier;
+    field.now = now;
+    field.count = field.open = field.looked = 0;
+    field.trial = 0;
+    field.full = false;
+    field.until = UB_NEVER;
+    field.inflight = 0;
+    survey(brain, &field, panic);
 
     /* A trial is for a first attempt that can still go elsewhere; in need, for anybody. */
     bool may_lose = request->attempt == 0 && request->can_retry;
@@ -266,22 +332,5 @@ struct choice choose(struct ub_brain *brain, const struct request *request, uint
     if (field.count == 0) {
         return (struct choice){.full = field.full, .until = field.until};
     }
-    int at = field.count == 1 ? 0 : drawn_to(brain, request, tier, &field, random);
-    enum ub_reason reason = field.count == 1 ? UB_WHY_ONLY_ONE : UB_WHY_AFFINITY;
-    if (at < 0) {
-        at = (int)ub_balance_pick(route->policy.balance, field.candidate, field.count,
-                                  request->own_tokens, route->policy.slow_over_ns, &tier->turns,
-                                  random);
-        reason = UB_WHY_BALANCED;
-    }
-    uint16_t target = field.target[at];
-    bool open = target_of(brain, target)->breaker.open_until != 0;
-    bool trial = ub_breaker_says(&target_of(brain, target)->breaker, now) == UB_BREAKER_TRY;
-    return (struct choice){
-        .target = target,
-        .reason = trial  ? UB_WHY_TRIAL
-                  : open ? UB_WHY_PANIC
-                         : reason,
-        .trial = trial,
-    };
+    return pick(brain, &field, &tier->turns, random);
 }

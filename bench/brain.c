@@ -1,0 +1,151 @@
+/* brain.c - what a decision costs: the time of one step with its actions, by kind of event.
+ *
+ * A steady load is kept in flight: each turn one request arrives, one sends its first payload, one
+ * ends. 1,000 upstreams are sixteen tiers of 62 and 63; the best tier is large enough for the load.
+ */
+#include "policy/brain.h"
+#include "base/alloc.h"
+#include "base/random.h"
+#include "base/slice.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TURNS    200000
+#define INFLIGHT 1000
+
+static const struct ub_brain_limits limits = {.requests = 4096,
+                                              .upstreams = 1024,
+                                              .targets = 2048,
+                                              .models = 4,
+                                              .routes = 8,
+                                              .workers = 2,
+                                              .prefixes = 65536};
+
+struct running {
+    struct ub_request_id id;
+    uint8_t attempt;
+};
+
+static int compare(const void *a, const void *b)
+{
+    ub_ns x = *(const ub_ns *)a, y = *(const ub_ns *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void report(const char *what, uint32_t upstreams, const char *balance, ub_ns *took,
+                   size_t count)
+{
+    qsort(took, count, sizeof *took, compare);
+    printf("%-14s %5u upstreams  %-14s median %5lld ns  p99 %6lld ns\n", what, upstreams, balance,
+           (long long)took[count / 2], (long long)took[count * 99 / 100]);
+}
+
+static struct ub_brain *brain_with(uint32_t upstreams, enum ub_balance balance, void *block)
+{
+    struct ub_upstream_spec *specs = ub_calloc(upstreams, sizeof *specs);
+    struct ub_model_spec *model = ub_calloc(1, sizeof *model);
+    if (specs == NULL || model == NULL) {
+        exit(1);
+    }
+    model->key = 1;
+    model->policy = ub_model_policy_default();
+    model->policy.balance = balance;
+    model->tiers = (upstreams + UB_TIER_MAX - 2) / (UB_TIER_MAX - 1);
+    for (uint32_t i = 0; i < upstreams; i++) {
+        struct ub_tier_spec *tier = &model->tier[i % model->tiers];
+        specs[i].key = i + 1;
+        tier->member[tier->count++] = (uint16_t)i;
+    }
+    struct ub_brain *brain = ub_brain_init(block, &limits);
+    const struct ub_routes routes = {.upstream_count = upstreams,
+                                     .model_count = 1,
+                                     .queue_size = 100,
+                                     .upstreams = specs,
+                                     .models = model};
+    ub_brain_step(brain, &(struct ub_event){.type = UB_EV_ROUTES, .now = 1, .routes = &routes});
+    ub_free(specs);
+    ub_free(model);
+    return brain;
+}
+
+/* One step with its actions; the attempt number that a START names, or 0. */
+static uint8_t timed(struct ub_brain *brain, const struct ub_event *event, ub_ns *took)
+{
+    struct ub_action action;
+    uint8_t attempt = 0;
+    ub_ns begin = ub_clock_now();
+    ub_brain_step(brain, event);
+    while (ub_brain_next(brain, &action)) {
+        attempt = action.type == UB_ACT_START ? action.attempt : attempt;
+    }
+    *took = ub_clock_now() - begin;
+    return attempt;
+}
+
+static void measure(uint32_t upstreams, enum ub_balance balance, const char *name, void *block)
+{
+    static struct running running[INFLIGHT];
+    static ub_ns arrive[TURNS], first[TURNS], end[TURNS];
+    struct ub_random random = {1};
+    ub_ns now = UB_SECOND;
+    memset(block, 0, ub_brain_size(&limits));
+    memset(running, 0, sizeof running);
+    struct ub_brain *brain = brain_with(upstreams, balance, block);
+    size_t count = 0;
+    for (int turn = 0; turn < TURNS + INFLIGHT; turn++) {
+        struct running *r = &running[turn % INFLIGHT];
+        bool counts = turn >= INFLIGHT;
+        ub_ns t_end = 0, t_arrive, t_first;
+        now += 100 * UB_US;
+        struct ub_event event = {.now = now, .seed = ub_random_u64(&random)};
+        if (counts) {
+            event.type = UB_EV_ENDED;
+            event.request = r->id;
+            event.attempt = r->attempt;
+            event.ended = (struct ub_ending){.tokens_in = 500, .tokens_out = 100};
+            timed(brain, &event, &t_end);
+        }
+        event.type = UB_EV_ARRIVED;
+        event.request = r->id = ub_brain_next_id(brain);
+        event.arrived =
+            (struct ub_arrival){.stream = true, .can_retry = true, .prompt_tokens = 500};
+        for (uint32_t i = 0; i < 8; i++) {
+            event.arrived.prefix[i] = ub_random_u64(&random);
+            event.arrived.prefix_tokens[i] = 64 * (i + 1);
+        }
+        event.arrived.prefix_count = 8;
+        r->attempt = timed(brain, &event, &t_arrive);
+        event.type = UB_EV_FIRST_PAYLOAD;
+        event.attempt = r->attempt;
+        event.now = now += 100 * UB_US;
+        timed(brain, &event, &t_first);
+        if (counts) {
+            arrive[count] = t_arrive;
+            first[count] = t_first;
+            end[count++] = t_end;
+        }
+    }
+    report("arrival", upstreams, name, arrive, count);
+    report("first payload", upstreams, name, first, count);
+    report("end", upstreams, name, end, count);
+}
+
+int main(void)
+{
+    static const uint32_t sizes[] = {3, 64, 1000};
+    void *block = ub_calloc(1, ub_brain_size(&limits) + 64);
+    if (block == NULL) {
+        return 1;
+    }
+    void *aligned = (void *)(((uintptr_t)block + 63) / 64 * 64);
+    printf("one brain step with its actions, %d requests in flight\n", INFLIGHT);
+    for (size_t i = 0; i < UB_COUNT(sizes); i++) {
+        measure(sizes[i], UB_BALANCE_ADAPTIVE, "adaptive", aligned);
+    }
+    measure(64, UB_BALANCE_DYNAMIC_WEIGHT, "dynamic_weight", aligned);
+    measure(64, UB_BALANCE_ROUND_ROBIN, "round_robin", aligned);
+    ub_free(block);
+    return 0;
+}
