@@ -17,13 +17,21 @@ void set_state(struct ub_brain *brain, struct request *request, enum request_sta
     request->state = (uint8_t)state;
 }
 
-/* At most CANCEL and START from a late attempt, a heartbeat, then CANCEL and DROP when the client
+/* One order for all requests: a START that uses a slot must not overtake the CANCEL that freed it.
+ * At most CANCEL and START from a late attempt, a heartbeat, then CANCEL and DROP when the client
  * leaves before these are drained: timers do not move a request whose actions still wait. */
 void queue_action(struct ub_brain *brain, struct request *request, struct action action)
 {
     assert(request->action_count < ACTIONS_MAX);
-    request->action[request->action_count++] = action;
-    mark_ready(brain, request);
+    uint32_t place = (request->first_action + request->action_count) % ACTIONS_MAX;
+    uint32_t number = index_of(brain, request) * ACTIONS_MAX + place;
+    action.next = 0;
+    request->action[place] = action;
+    request->action_count++;
+    *(brain->last_action == 0 ? &brain->first_action
+                              : &action_at(brain, brain->last_action)->next) = number;
+    brain->last_action = number;
+    brain->facts.ready++;
 }
 
 static ub_ns first_deadline(const struct ub_brain *brain, const struct request *request,

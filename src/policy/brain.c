@@ -47,7 +47,7 @@ static uint64_t lay_out(struct ub_brain *brain, const struct ub_brain_limits *li
 
 static void check_limits(const struct ub_brain_limits *limits)
 {
-    assert(limits->requests >= 1 && limits->requests < UINT32_MAX / 2);
+    assert(limits->requests >= 1 && limits->requests < UINT32_MAX / ACTIONS_MAX - 1);
     assert(limits->upstreams >= 1 && limits->upstreams < UB_NO_UPSTREAM);
     assert(limits->targets >= 1 && limits->targets < UINT16_MAX);
     assert(limits->models >= 1 && limits->models < UB_NO_MODEL);
@@ -89,23 +89,8 @@ struct ub_request_id ub_brain_next_id(const struct ub_brain *brain)
     if (slot == 0) {
         return (struct ub_request_id){0, 0};
     }
-    return (struct ub_request_id){slot, request_of(brain, slot)->generation + 1};
-}
-
-void mark_ready(struct ub_brain *brain, struct request *request)
-{
-    uint32_t index = index_of(brain, request);
-    if (request->action_count != 1) {
-        return; /* it is in the list already */
-    }
-    request->next_ready = 0;
-    if (brain->ready_last != 0) {
-        request_of(brain, brain->ready_last)->next_ready = index;
-    } else {
-        brain->ready_first = index;
-    }
-    brain->ready_last = index;
-    brain->facts.ready++;
+    uint32_t generation = request_of(brain, slot)->generation + 1;
+    return (struct ub_request_id){slot, generation == 0 ? 1 : generation};
 }
 
 /* The request that an event speaks of, while it is alive; NULL for late words. */
@@ -302,21 +287,19 @@ static struct ub_action public_action(const struct ub_brain *brain, const struct
 
 bool ub_brain_next(struct ub_brain *brain, struct ub_action *out)
 {
-    if (brain->ready_first == 0) {
+    uint32_t number = brain->first_action;
+    if (number == 0) {
         return next_probe(brain, out);
     }
-    struct request *request = request_of(brain, brain->ready_first);
-    *out = public_action(brain, request, &request->action[0]);
-    request->action_count--;
-    memmove(&request->action[0], &request->action[1],
-            request->action_count * sizeof request->action[0]);
-    if (request->action_count == 0) {
-        brain->ready_first = request->next_ready;
-        brain->ready_last = brain->ready_first == 0 ? 0 : brain->ready_last;
-        brain->facts.ready--;
-        if (request->state == REQUEST_OVER) {
-            release(brain, request);
-        }
+    struct request *request = request_of(brain, number / ACTIONS_MAX);
+    struct action *action = action_at(brain, number);
+    *out = public_action(brain, request, action);
+    brain->first_action = action->next;
+    brain->last_action = action->next == 0 ? 0 : brain->last_action;
+    brain->facts.ready--;
+    request->first_action = (uint8_t)((request->first_action + 1) % ACTIONS_MAX);
+    if (--request->action_count == 0 && request->state == REQUEST_OVER) {
+        release(brain, request);
     }
     return true;
 }
@@ -324,7 +307,7 @@ bool ub_brain_next(struct ub_brain *brain, struct ub_action *out)
 ub_ns ub_brain_wake_at(const struct ub_brain *brain, uint16_t worker)
 {
     assert(worker < brain->limits.workers);
-    if (brain->ready_first != 0 || brain->probes_queued > 0) {
+    if (brain->first_action != 0 || brain->probes_queued > 0) {
         return 0;
     }
     const struct ub_timer_node *node = at_offset(brain, brain->heap_at[worker]);

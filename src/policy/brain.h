@@ -4,7 +4,8 @@
  * carries out the actions that it drains afterwards:
  *
  *     ub_brain_step(brain, &event);                      only changes state
- *     while (ub_brain_next(brain, &action)) { ... }      at most 32 for one hold of the lock
+ *     while (ub_brain_next(brain, &action)) { ... }      at most 32 for one hold of the lock, in the order
+ *                                                        of the decisions
  *     ub_brain_wake_at(brain, worker)                    when to send WOKEN; "now" while actions
  * wait
  *
@@ -236,7 +237,7 @@ struct ub_brain_facts {
     uint32_t running;  /* attempts in flight */
     uint32_t waiting;  /* for a slot */
     uint32_t backing_off;
-    uint32_t ready; /* actions not drained yet, counted by request */
+    uint32_t ready; /* actions not drained yet */
     uint64_t first_attempts;
     uint64_t extra_attempts;
     uint64_t charged_attempts; /* of these, paid from the retry budget */

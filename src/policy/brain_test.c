@@ -170,6 +170,33 @@ static void test_snapshot(void)
     free(brain);
 }
 
+/* A START that uses a slot is drained after the CANCEL that freed it, whoever's they are. */
+static void test_order(void)
+{
+    struct ub_brain *brain = fresh();
+    struct ub_action a;
+    route(brain, 1, 1);
+    arrive(brain, UB_SECOND);
+    struct ub_request_id waiting = arrive(brain, UB_SECOND);
+    while (ub_brain_next(brain, &a)) {
+    }
+    /* Heartbeats of both come due; the waiting one's action is then the older one. */
+    struct ub_event woken = {.type = UB_EV_WOKEN, .now = 12 * UB_SECOND, .worker = 1};
+    ub_brain_step(brain, &woken);
+    struct ub_event left =
+        about(UB_EV_CLIENT_LEFT, (struct ub_request_id){1, 1}, 0, 12 * UB_SECOND);
+    left.left = UB_ERR_CLIENT_GONE;
+    ub_brain_step(brain, &left);
+    bool freed = false, in_order = false;
+    while (ub_brain_next(brain, &a)) {
+        freed |= a.type == UB_ACT_CANCEL;
+        in_order |= a.type == UB_ACT_START && a.request.slot == waiting.slot && freed;
+    }
+    UB_CHECK(in_order && ub_brain_check(brain) == NULL,
+             "actions come in the order of the decisions");
+    free(brain);
+}
+
 static void test_refusals(void)
 {
     struct ub_brain *brain = fresh();
@@ -194,6 +221,7 @@ int main(void)
     test_simple_life();
     test_full_house();
     test_snapshot();
+    test_order();
     test_refusals();
     return ub_test_done();
 }

@@ -38,10 +38,11 @@ static void refill(struct ub_budget *budget, const struct ub_retry_policy *polic
 {
     int64_t full = millionths(policy->budget_per_s);
     double passed_s = budget->at == 0 ? 1.0 : (double)(now - budget->at) / (double)UB_SECOND;
-    budget->reserve += passed_s >= 1.0 ? full : (int64_t)(passed_s * (double)full);
-    if (budget->reserve > full) {
-        budget->reserve = full;
+    int64_t more = passed_s >= 1.0 ? full : (int64_t)(passed_s * (double)full);
+    if (more == 0) {
+        return; /* and the time that has passed is kept */
     }
+    budget->reserve = budget->reserve + more > full ? full : budget->reserve + more;
     budget->at = now == 0 ? 1 : now;
 }
 

@@ -56,6 +56,18 @@ static void test_budget(void)
     }
     UB_CHECK(take_all(&budget, &policy, UB_HOUR) == 100, "old credit is bounded");
 
+    int trickle = 0;
+    budget = (struct ub_budget){0};
+    take_all(&budget, &policy, UB_SECOND);
+    for (ub_ns now = UB_SECOND; now < UB_SECOND + 20 * UB_MS; now += 50) {
+        trickle += ub_budget_take(&budget, &policy, now);
+    }
+    UB_CHECK(trickle == 0, "asking often gives nothing away");
+    for (ub_ns now = UB_SECOND + 20 * UB_MS; now < UB_SECOND + 110 * UB_MS; now += 50) {
+        trickle += ub_budget_take(&budget, &policy, now);
+    }
+    UB_CHECK(trickle == 1, "nor does it lose what the time brings");
+
     const struct ub_retry_policy none = {.budget = 0, .budget_per_s = 0};
     struct ub_budget empty = {0};
     ub_budget_first(&empty, &none);

@@ -274,6 +274,13 @@ static ub_ns floor_of(const struct ub_brain *brain, const struct request *reques
     return floor;
 }
 
+static void count_failure(struct request *request)
+{
+    if (request->failures < UINT8_MAX) {
+        request->failures++;
+    }
+}
+
 static void back_off(struct ub_brain *brain, struct request *request, ub_ns now,
                      struct ub_random *random)
 {
@@ -283,7 +290,7 @@ static void back_off(struct ub_brain *brain, struct request *request, ub_ns now,
         give_up(brain, request, UB_WHY_NOBODY_LEFT, now, random);
         return;
     }
-    request->failures++;
+    count_failure(request);
     bool throttled = request->last_error == UB_ERR_THROTTLED;
     ub_ns at = ub_retry_at(&policy->retry, request->failures, throttled, now,
                            floor > now ? floor : 0, ub_random_unit(random));
@@ -341,7 +348,7 @@ static void exhausted(struct ub_brain *brain, struct request *request, bool full
     }
     /* Those that failed may work again before a slot is free: a new round after the usual pause. */
     if (tried && (request->wait_until == UB_NEVER || request->wait_until <= now)) {
-        request->failures++;
+        count_failure(request);
         request->wait_until = ub_retry_at(&route->policy.retry, request->failures, false, now, 0,
                                           ub_random_unit(random));
     }

@@ -23,7 +23,7 @@
 #include "policy/timers.h"
 
 #define ATTEMPTS_MAX 16 /* per request; the configuration allows no more */
-#define ACTIONS_MAX  6  /* of one request, not drained yet: see queue_action in life.c */
+#define ACTIONS_MAX  8  /* of one request, not drained yet: see queue_action in life.c */
 
 struct upstream {
     uint64_t key;
@@ -88,6 +88,7 @@ enum request_state {
 };
 
 struct action {
+    uint32_t next; /* the one to be drained after it, of whatever request: see action_at */
     uint8_t type, reason, attempt, error;
     bool pass_on, should_retry;
     uint16_t upstream;
@@ -103,7 +104,6 @@ struct tried {
 struct request {
     uint32_t generation;
     uint32_t next, previous; /* waiting line; `next` also links the free list */
-    uint32_t next_ready;
     uint8_t state;
     uint8_t worker;
     uint16_t route;
@@ -135,6 +135,7 @@ struct request {
     ub_ns started_at, first_at, progress_at;
     ub_ns attempt_deadline;
 
+    uint8_t first_action; /* a ring */
     uint8_t action_count;
     struct action action[ACTIONS_MAX];
 
@@ -156,7 +157,7 @@ struct ub_brain {
     uint16_t upstream_free, target_free, model_free, route_free;
     uint32_t request_free;
 
-    uint32_t ready_first, ready_last;
+    uint32_t first_action, last_action; /* all of them, oldest first */
     uint32_t probes_queued;
     ub_ns probe_at; /* next round of probes; UB_NEVER = nobody needs one */
     uint32_t prefix_clock;
@@ -201,6 +202,12 @@ static inline struct request *request_of(const struct ub_brain *brain, uint32_t 
 static inline uint32_t index_of(const struct ub_brain *brain, const struct request *request)
 {
     return (uint32_t)(request - request_of(brain, 0));
+}
+
+/* Actions are numbered by request and place in its ring; 0 is none, as request 0 is. */
+static inline struct action *action_at(const struct ub_brain *brain, uint32_t number)
+{
+    return &request_of(brain, number / ACTIONS_MAX)->action[number % ACTIONS_MAX];
 }
 
 static inline struct ub_prefixes prefixes_of(struct ub_brain *brain)
@@ -277,7 +284,6 @@ void life_woken(struct ub_brain *brain, struct request *request, ub_ns now,
                 struct ub_random *random);
 
 /* brain.c */
-void mark_ready(struct ub_brain *brain, struct request *request);
 void plan_probe(struct ub_brain *brain, ub_ns now);
 
 #endif
