@@ -1,0 +1,476 @@
+#include "http/scan.h"
+
+#include "base/alloc.h"
+#include "http/json.h"
+#include "http/prompt.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What a key at the top level means to us. */
+enum member {
+    OTHER,
+    MODEL,
+    MESSAGES,
+    PROMPT, /* text or numbers of tokens */
+    STREAM,
+    STREAM_OPTIONS,
+    MAX_TOKENS,
+    MAX_COMPLETION_TOKENS,
+    N,
+    TOOLS,
+    LOGPROBS,
+    TOP_LOGPROBS,
+    RESPONSE_FORMAT,
+    GRAMMAR,
+    TEMPERATURE,
+    USER,
+    USER_ID,
+    PROMPT_CACHE_KEY,
+};
+
+static const struct {
+    const char *name;
+    enum member member;
+} members[] = {
+    {"model", MODEL},
+    {"messages", MESSAGES},
+    {"prompt", PROMPT},
+    {"suffix", PROMPT},
+    {"input", PROMPT},
+    {"stream", STREAM},
+    {"stream_options", STREAM_OPTIONS},
+    {"max_tokens", MAX_TOKENS},
+    {"max_completion_tokens", MAX_COMPLETION_TOKENS},
+    {"n", N},
+    {"tools", TOOLS},
+    {"functions", TOOLS},
+    {"logprobs", LOGPROBS},
+    {"top_logprobs", TOP_LOGPROBS},
+    {"response_format", RESPONSE_FORMAT},
+    {"temperature", TEMPERATURE},
+    {"user", USER},
+    {"user_id", USER_ID},
+    {"prompt_cache_key", PROMPT_CACHE_KEY},
+    /* vLLM */
+    {"guided_json", GRAMMAR},
+    {"guided_regex", GRAMMAR},
+    {"guided_choice", GRAMMAR},
+    {"guided_grammar", GRAMMAR},
+    {"structured_outputs", GRAMMAR},
+    /* SGLang */
+    {"regex", GRAMMAR},
+    {"ebnf", GRAMMAR},
+    {"structural_tag", GRAMMAR},
+    /* SGLang and llama-server */
+    {"json_schema", GRAMMAR},
+    {"grammar", GRAMMAR},
+};
+
+/* A key or a value of which we need the text: its beginning, and whether that is all. */
+struct gathered {
+    uint32_t len; /* of all of it */
+    bool has_nul;
+    char text[256];
+};
+
+struct ub_scan {
+    struct ub_json json;
+    struct ub_prompt prompt;
+    struct ub_scan_fields fields;
+    enum member member; /* which top-level member we are in */
+    bool at_type;       /* response_format: the value of `type` comes now */
+    bool at_usage;      /* stream_options: the value of `include_usage` comes now */
+    bool is_plain_text; /* response_format.type is "text" */
+    bool has_max_completion;
+    uint64_t member_begin; /* where the value of the member begins, when it is a container */
+    enum member user_from;
+    struct gathered key;
+    struct gathered value;
+    uint64_t key_hash;
+    uint32_t key_count;
+    uint64_t keys[UB_SCAN_KEYS]; /* hashes. That two keys collide is for their sender to worry */
+    bool failed;
+    char bad[192];
+};
+
+struct ub_scan *ub_scan_new(void)
+{
+    struct ub_scan *scan = ub_calloc(1, sizeof *scan);
+    if (scan != NULL) {
+        ub_json_init(&scan->json);
+        ub_prompt_init(&scan->prompt);
+        scan->fields.n = 1;
+        snprintf(scan->bad, sizeof scan->bad, "\"model\" is missing");
+    }
+    return scan;
+}
+
+void ub_scan_free(struct ub_scan *scan)
+{
+    ub_free(scan);
+}
+
+const struct ub_scan_fields *ub_scan_fields(const struct ub_scan *scan)
+{
+    return &scan->fields;
+}
+
+const char *ub_scan_bad(const struct ub_scan *scan)
+{
+    return scan->bad;
+}
+
+static void gather(struct gathered *gathered, struct ub_slice part)
+{
+    size_t room = sizeof gathered->text - 1;
+    if (gathered->len < room) {
+        size_t len = part.len < room - gathered->len ? part.len : room - gathered->len;
+        memcpy(gathered->text + gathered->len, part.ptr, len);
+        gathered->text[gathered->len + len] = '\0';
+    }
+    gathered->has_nul = gathered->has_nul || memchr(part.ptr, '\0', part.len) != NULL;
+    gathered->len =
+        (uint32_t)(part.len < UINT32_MAX - gathered->len ? gathered->len + part.len : UINT32_MAX);
+}
+
+static void gather_new(struct gathered *gathered)
+{
+    gathered->len = 0;
+    gathered->has_nul = false;
+    gathered->text[0] = '\0';
+}
+
+static bool gathered_is(const struct gathered *gathered, const char *text)
+{
+    return gathered->len < sizeof gathered->text && strlen(text) == gathered->len &&
+           memcmp(gathered->text, text, gathered->len) == 0;
+}
+
+/* The text as a zero-terminated string, when it is whole and fits. */
+static bool gathered_copy(const struct gathered *gathered, char *out, size_t size)
+{
+    if (gathered->has_nul || gathered->len >= size || gathered->len >= sizeof gathered->text) {
+        return false;
+    }
+    memcpy(out, gathered->text, gathered->len + 1);
+    return true;
+}
+
+static bool fail(struct ub_scan *scan, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static bool fail(struct ub_scan *scan, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(scan->bad, sizeof scan->bad, format, args);
+    va_end(args);
+    scan->failed = true;
+    return false;
+}
+
+/* Keys ---------------------------------------------------------------------------------------- */
+
+/* FNV-1a, because it takes bytes as they come; keys are short. */
+static void hash_key(struct ub_scan *scan, struct ub_slice part)
+{
+    uint64_t hash = scan->key.len == 0 ? 0xcbf29ce484222325u : scan->key_hash;
+    for (size_t i = 0; i < part.len; i++) {
+        hash = (hash ^ (unsigned char)part.ptr[i]) * 0x100000001b3u;
+    }
+    scan->key_hash = hash;
+}
+
+static bool member_begins(struct ub_scan *scan)
+{
+    for (uint32_t i = 0; i < scan->key_count; i++) {
+        if (scan->keys[i] == scan->key_hash) {
+            return fail(scan, "duplicate key \"%.64s\"", scan->key.text);
+        }
+    }
+    if (scan->key_count == UB_SCAN_KEYS) {
+        return fail(scan, "more than %d top-level keys", UB_SCAN_KEYS);
+    }
+    scan->keys[scan->key_count++] = scan->key_hash;
+    scan->member = OTHER;
+    scan->at_usage = scan->at_type = false;
+    for (size_t i = 0; i < UB_COUNT(members); i++) {
+        if (gathered_is(&scan->key, members[i].name)) {
+            scan->member = members[i].member;
+        }
+    }
+    gather_new(&scan->value);
+    return true;
+}
+
+/* Values of these keys in messages are pictures, recordings and files, or links to them. */
+static bool is_media_key(const struct gathered *key)
+{
+    return gathered_is(key, "url") || gathered_is(key, "image_url") || gathered_is(key, "data") ||
+           gathered_is(key, "file_data");
+}
+
+static bool stream_option_begins(struct ub_scan *scan)
+{
+    scan->fields.stream_options_empty = false;
+    scan->at_usage = gathered_is(&scan->key, "include_usage");
+    if (scan->at_usage && scan->fields.has_include_usage) {
+        return fail(scan, "duplicate key \"stream_options.include_usage\"");
+    }
+    return true;
+}
+
+static bool key_over(struct ub_scan *scan)
+{
+    bool ok = true;
+    uint32_t depth = scan->json.depth;
+    if (depth == 1) {
+        ok = member_begins(scan);
+    } else if (scan->member == MESSAGES) {
+        ub_prompt_media(&scan->prompt, is_media_key(&scan->key));
+    } else if (depth == 2 && scan->member == STREAM_OPTIONS) {
+        ok = stream_option_begins(scan);
+    } else if (depth == 2 && scan->member == RESPONSE_FORMAT) {
+        scan->at_type = gathered_is(&scan->key, "type");
+        gather_new(&scan->value);
+    }
+    gather_new(&scan->key);
+    return ok;
+}
+
+/* Values -------------------------------------------------------------------------------------- */
+
+static struct ub_span value_span(const struct ub_scan *scan)
+{
+    return (struct ub_span){scan->json.begin, scan->json.at};
+}
+
+static bool is_prompt(const struct ub_scan *scan)
+{
+    return scan->member == MESSAGES || scan->member == PROMPT;
+}
+
+static void take_model(struct ub_scan *scan)
+{
+    struct ub_scan_fields *fields = &scan->fields;
+    fields->model = value_span(scan);
+    if (!gathered_copy(&scan->value, fields->model_name, sizeof fields->model_name) ||
+        fields->model_name[0] == '\0') {
+        fields->model_name[0] = '\0';
+        snprintf(scan->bad, sizeof scan->bad, "\"model\" is %s",
+                 scan->value.len == 0  ? "empty"
+                 : scan->value.has_nul ? "no name: it holds NUL"
+                                       : "longer than 255 bytes");
+        return;
+    }
+    scan->bad[0] = '\0';
+}
+
+/* USER, USER_ID and PROMPT_CACHE_KEY stand in the order of preference. */
+static void take_user(struct ub_scan *scan)
+{
+    char user[sizeof scan->fields.user];
+    if (scan->member > scan->user_from && scan->value.len > 0 &&
+        gathered_copy(&scan->value, user, sizeof user)) {
+        memcpy(scan->fields.user, user, sizeof user);
+        scan->user_from = scan->member;
+    }
+}
+
+static void string_over(struct ub_scan *scan)
+{
+    if (is_prompt(scan)) {
+        ub_prompt_text_over(&scan->prompt);
+    } else if (scan->json.depth == 1 && scan->member == MODEL) {
+        take_model(scan);
+    } else if (scan->json.depth == 1 && scan->member >= USER) {
+        take_user(scan);
+    } else if (scan->json.depth == 2 && scan->at_type) {
+        scan->is_plain_text = gathered_is(&scan->value, "text");
+    }
+}
+
+/* A number as a count: 0 for what is none, the maximum for what is too big. */
+static uint32_t to_count(double value)
+{
+    return !(value > 0) ? 0 : value >= UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+}
+
+static void number_over(struct ub_scan *scan)
+{
+    struct ub_scan_fields *fields = &scan->fields;
+    if (scan->member == PROMPT) {
+        ub_prompt_token(&scan->prompt, scan->json.text);
+        return;
+    }
+    char text[64];
+    if (scan->json.depth != 1 || scan->json.text.len >= sizeof text) {
+        return;
+    }
+    memcpy(text, scan->json.text.ptr, scan->json.text.len);
+    text[scan->json.text.len] = '\0';
+    double value = strtod(text, NULL);
+    switch (scan->member) {
+    case MAX_TOKENS:
+        fields->max_tokens = scan->has_max_completion ? fields->max_tokens : to_count(value);
+        break;
+    case MAX_COMPLETION_TOKENS:
+        fields->max_tokens = to_count(value);
+        scan->has_max_completion = true;
+        break;
+    case N:
+        fields->n = to_count(value);
+        break;
+    case TOP_LOGPROBS:
+        fields->has_logprobs = fields->has_logprobs || value > 0;
+        break;
+    case TEMPERATURE:
+        fields->has_temperature = true;
+        fields->temperature = value;
+        break;
+    default:
+        break;
+    }
+}
+
+/* A value of any kind, or its opening bracket. `depth` is where it stands. */
+static void value_seen(struct ub_scan *scan, enum ub_json_found found, uint32_t depth)
+{
+    struct ub_scan_fields *fields = &scan->fields;
+    bool container = found == UB_JSON_OBJECT || found == UB_JSON_ARRAY;
+    bool given = found != UB_JSON_NULL && found != UB_JSON_FALSE;
+    if (depth == 2) {
+        fields->has_tools = fields->has_tools || scan->member == TOOLS;
+        if (scan->at_usage) {
+            fields->has_include_usage = true;
+            fields->include_usage = container ? (struct ub_span){0} : value_span(scan);
+            fields->wants_usage = found == UB_JSON_TRUE;
+        }
+    }
+    if (depth != 1) {
+        return;
+    }
+    if (scan->member == MODEL && found != UB_JSON_STRING) {
+        snprintf(scan->bad, sizeof scan->bad, "\"model\" is not a string");
+    } else if (scan->member == STREAM_OPTIONS) {
+        fields->stream_options = value_span(scan);
+        fields->has_stream_options = found == UB_JSON_OBJECT;
+        fields->stream_options_empty = found == UB_JSON_OBJECT;
+    } else if (scan->member == STREAM) {
+        fields->stream = found == UB_JSON_TRUE;
+    } else if (scan->member == LOGPROBS) {
+        /* A number in completions, where 0 asks for those of the chosen tokens. */
+        fields->has_logprobs = fields->has_logprobs || given;
+    } else if (scan->member == GRAMMAR) {
+        fields->has_grammar = fields->has_grammar || given;
+    } else if (scan->member == RESPONSE_FORMAT) {
+        fields->has_grammar = fields->has_grammar || (given && found != UB_JSON_OBJECT);
+    }
+}
+
+static void container_begins(struct ub_scan *scan, enum ub_json_found found)
+{
+    if (scan->json.depth == 1) {
+        scan->fields.object.begin = scan->json.begin;
+        return;
+    }
+    value_seen(scan, found, scan->json.depth - 1);
+    if (scan->json.depth == 2) {
+        scan->member_begin = scan->json.begin;
+    }
+}
+
+static void container_over(struct ub_scan *scan)
+{
+    struct ub_scan_fields *fields = &scan->fields;
+    if (scan->json.depth == 0) {
+        fields->object.end = scan->json.at;
+    } else if (scan->json.depth == 1 && scan->member == STREAM_OPTIONS) {
+        fields->stream_options.end = scan->json.at;
+    } else if (scan->json.depth == 1 && scan->member == RESPONSE_FORMAT) {
+        fields->has_grammar = fields->has_grammar || !scan->is_plain_text;
+    } else if (scan->json.depth == 1 && scan->member == TOOLS) {
+        ub_prompt_other(&scan->prompt, scan->json.at - scan->member_begin);
+    }
+}
+
+static void string_part(struct ub_scan *scan)
+{
+    if (is_prompt(scan)) {
+        ub_prompt_text(&scan->prompt, scan->json.text);
+    } else if (scan->json.depth == 1 || scan->at_type) {
+        gather(&scan->value, scan->json.text);
+    }
+}
+
+static bool take(struct ub_scan *scan, enum ub_json_found found)
+{
+    switch (found) {
+    case UB_JSON_KEY_PART:
+    case UB_JSON_KEY:
+        hash_key(scan, scan->json.text);
+        gather(&scan->key, scan->json.text);
+        return found == UB_JSON_KEY_PART || key_over(scan);
+    case UB_JSON_STRING_PART:
+        string_part(scan);
+        return true;
+    case UB_JSON_STRING:
+        string_part(scan);
+        value_seen(scan, found, scan->json.depth);
+        string_over(scan);
+        return true;
+    case UB_JSON_NUMBER:
+        value_seen(scan, found, scan->json.depth);
+        number_over(scan);
+        return true;
+    case UB_JSON_TRUE:
+    case UB_JSON_FALSE:
+    case UB_JSON_NULL:
+        value_seen(scan, found, scan->json.depth);
+        return true;
+    case UB_JSON_OBJECT:
+    case UB_JSON_ARRAY:
+        container_begins(scan, found);
+        return true;
+    case UB_JSON_OBJECT_END:
+    case UB_JSON_ARRAY_END:
+        container_over(scan);
+        return true;
+    case UB_JSON_BAD:
+    case UB_JSON_MORE:
+        break;
+    }
+    return fail(scan, "invalid JSON at byte %llu: %s", (unsigned long long)scan->json.at,
+                scan->json.bad);
+}
+
+bool ub_scan_feed(struct ub_scan *scan, struct ub_slice chunk)
+{
+    while (!scan->failed) {
+        enum ub_json_found found = ub_json_next(&scan->json, &chunk);
+        if (found == UB_JSON_MORE) {
+            return true;
+        }
+        take(scan, found);
+    }
+    return false;
+}
+
+bool ub_scan_finish(struct ub_scan *scan)
+{
+    if (!scan->failed && !ub_json_finish(&scan->json)) {
+        take(scan, UB_JSON_BAD);
+    }
+    if (scan->failed) {
+        return false;
+    }
+    struct ub_scan_fields *fields = &scan->fields;
+    const struct ub_prompt *prompt = &scan->prompt;
+    fields->prompt_bytes = prompt->bytes;
+    fields->prompt_tokens = ub_prompt_tokens(prompt);
+    fields->prefix_count = prompt->mark_count;
+    memcpy(fields->prefix, prompt->mark, sizeof fields->prefix);
+    memcpy(fields->prefix_tokens, prompt->mark_tokens, sizeof fields->prefix_tokens);
+    return true;
+}
