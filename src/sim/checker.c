@@ -81,7 +81,9 @@ static void on_arrived(struct ub_checker *c, const struct ub_brain *brain,
         }
     }
     if (event->arrived.client_deadline != 0) {
+        /* One that has passed already is answered at once. */
         r->deadline = ub_ns_min(r->deadline, event->arrived.client_deadline);
+        r->deadline = ub_ns_max(r->deadline, event->now);
     }
 }
 
@@ -178,7 +180,8 @@ static void count_attempt(struct ub_checker *c, struct request_kept *r, ub_ns no
     }
     b->charged++;
     double passed_s = (double)(now - c->began) / (double)UB_SECOND;
-    if ((double)b->charged > b->ratio * (double)b->firsts + b->per_s * (passed_s + 1.0)) {
+    if ((double)b->charged >
+        b->ratio * (double)b->firsts + b->per_s * (passed_s + 1.0 + b->beginnings)) {
         ub_checker_fail(c, "retry budget overspent: %llu charged attempts after %llu first ones",
                         (unsigned long long)b->charged, (unsigned long long)b->firsts);
     }

@@ -44,6 +44,7 @@ struct budget_kept { /* by model key */
     uint64_t key;
     double ratio, per_s;
     uint64_t firsts, charged;
+    uint32_t beginnings; /* how often the model was taken out of the routes */
 };
 
 struct ub_checker {

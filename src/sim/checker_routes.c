@@ -97,6 +97,16 @@ void ub_checker_routes(struct ub_checker *c, const struct ub_brain *brain,
     for (uint32_t i = 0; i < routes->model_count; i++) {
         keep_model(c, brain, routes, &routes->models[i], &kept->model[i]);
     }
+    /* A model that is gone may be forgotten, and begins with a full reserve when it comes back. */
+    for (uint32_t i = 0; i < c->budgets; i++) {
+        bool there = false;
+        for (uint32_t m = 0; m < kept->model_count; m++) {
+            there |= kept->model[m].key == c->budget[i].key;
+        }
+        if (!there) {
+            c->budget[i].beginnings++;
+        }
+    }
     ub_checker_let_go(c->routes);
     c->routes = kept;
 }

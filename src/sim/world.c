@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define HOLD_MAX 32 /* actions for one hold of the lock */
-#define IDLE_WAKES_MAX                                                         \
+#define IDLE_WAKES_MAX \
     100u /* WOKEN in a row at one instant without an action: it will never end \
           */
 
@@ -212,17 +212,17 @@ static uint32_t drain(struct ub_world *w, struct ub_request_id about, size_t lin
         count++;
     }
     for (uint32_t i = 0; i < count; i++) {
-        ub_checker_action(w->checker, &list[i], w->now);
         if (!w->options.quiet) {
             ub_buf_add_text(&w->trace, w->trace.len == line_start ? "" : i == 0 ? ": " : ", ");
             ub_words_action(&w->trace, &w->names, &list[i], about);
         }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        ub_checker_action(w->checker, &list[i], w->now);
         if (ub_checker_broken(w->checker) != NULL) {
             ub_world_fail(w, ub_checker_broken(w->checker));
             return count;
         }
-    }
-    for (uint32_t i = 0; i < count; i++) {
         carry_out(w, &list[i]);
     }
     return count;
@@ -269,7 +269,9 @@ void ub_world_say(struct ub_world *w, struct ub_event *event)
     check_step(w);
     uint32_t count = drain(w, event->request, line_start);
     check_step(w);
-    w->idle_wakes = event->type == UB_EV_WOKEN && count == 0 ? w->idle_wakes + 1 : 0;
+    bool idle = event->type == UB_EV_WOKEN && count == 0 && w->now == w->spoke_at;
+    w->idle_wakes = idle ? w->idle_wakes + 1 : 0;
+    w->spoke_at = w->now;
     if (w->options.quiet) {
         return;
     }
@@ -286,7 +288,10 @@ static void be_routed(struct ub_world *w)
 {
     if (!w->routed) {
         w->routed = true;
-        ub_world_reload(w);
+        const char *refusal = ub_world_reload(w);
+        if (refusal != NULL) {
+            ub_world_fail(w, refusal);
+        }
     }
 }
 

@@ -18,6 +18,7 @@
 #ifndef UB_SIM_WORLD_H
 #define UB_SIM_WORLD_H
 
+#include "base/random.h"
 #include "base/test.h"
 #include "policy/brain.h"
 #include "sim/upstream.h"
@@ -48,6 +49,7 @@ void ub_world_free(struct ub_world *world);
 /* Upstreams are found by name again. Pointers stay until the world ends. A new one is in tier 0 of
  * model 0 with `first_ns` to the first payload and UB_WORLD_ANSWER_NS for the rest. */
 struct ub_sim_upstream *ub_world_upstream(struct ub_world *world, const char *name, ub_ns first_ns);
+struct ub_sim_upstream *ub_world_upstream_named(struct ub_world *world, const char *name);
 
 /* The next first payload of this upstream comes only after this long. */
 void ub_world_hang(struct ub_world *world, const char *name, ub_ns first_ns);
@@ -59,8 +61,9 @@ void ub_world_restart(struct ub_world *world, const char *name);
 struct ub_model_policy *ub_world_policy(struct ub_world *world, uint32_t model);
 void ub_world_models(struct ub_world *world, uint32_t count);    /* 1 at first */
 void ub_world_queue_size(struct ub_world *world, uint32_t size); /* 1000 at first */
-void ub_world_reload(struct ub_world *world);                    /* now */
-void ub_world_drain(struct ub_world *world);                     /* now */
+/* Now. NULL, or why the brain refuses these routes; then nothing has changed. */
+const char *ub_world_reload(struct ub_world *world);
+void ub_world_drain(struct ub_world *world); /* now */
 
 /* A request to come. Zeros are sensible: model 0, at the beginning, 50 tokens of answer. */
 struct ub_ask {

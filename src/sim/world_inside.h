@@ -83,6 +83,7 @@ struct ub_world {
     uint32_t attempt_count, attempt_cap, attempt_free;
     uint32_t pending;    /* requests without an outcome, those to come included */
     uint32_t speaking;   /* attempts with an entry */
+    ub_ns spoke_at;      /* instant of the latest event */
     uint32_t idle_wakes; /* WOKEN in a row at one instant that moved nothing */
 };
 

@@ -47,7 +47,7 @@ struct ub_sim_upstream *ub_world_upstream(struct ub_world *w, const char *name, 
     return u;
 }
 
-static struct ub_sim_upstream *known(struct ub_world *w, const char *name)
+struct ub_sim_upstream *ub_world_upstream_named(struct ub_world *w, const char *name)
 {
     uint32_t index = find(w, name);
     if (index == UB_SIM_NOBODY) {
@@ -59,7 +59,7 @@ static struct ub_sim_upstream *known(struct ub_world *w, const char *name)
 
 void ub_world_hang(struct ub_world *w, const char *name, ub_ns first_ns)
 {
-    struct ub_sim_upstream *u = known(w, name);
+    struct ub_sim_upstream *u = ub_world_upstream_named(w, name);
     u->fault = UB_FAULT_LATE;
     u->fault_left = 1;
     u->pause_ns = first_ns - u->first.mean_ns;
@@ -67,14 +67,14 @@ void ub_world_hang(struct ub_world *w, const char *name, ub_ns first_ns)
 
 void ub_world_kill(struct ub_world *w, const char *name)
 {
-    struct ub_sim_upstream *u = known(w, name);
+    struct ub_sim_upstream *u = ub_world_upstream_named(w, name);
     u->down = true;
     ub_world_attempts_reset(w, (uint32_t)(u - w->upstream));
 }
 
 void ub_world_restart(struct ub_world *w, const char *name)
 {
-    known(w, name)->down = false;
+    ub_world_upstream_named(w, name)->down = false;
 }
 
 uint16_t ub_world_slot(const struct ub_world *w, const char *name)
@@ -111,8 +111,8 @@ static void fill_tiers(const struct ub_world *w, const uint16_t *index, uint32_t
     }
 }
 
-static void tell(struct ub_world *w, struct ub_upstream_spec *upstreams,
-                 struct ub_model_spec *models, uint16_t *index)
+static const char *tell(struct ub_world *w, struct ub_upstream_spec *upstreams,
+                        struct ub_model_spec *models, uint16_t *index)
 {
     struct ub_routes routes = {
         .queue_size = w->queue_size, .upstreams = upstreams, .models = models};
@@ -131,25 +131,31 @@ static void tell(struct ub_world *w, struct ub_upstream_spec *upstreams,
     }
     const char *refusal = ub_brain_refuses(w->brain, &routes);
     if (refusal != NULL) {
-        ub_world_fail(w, refusal);
-        return;
+        if (!w->options.quiet) {
+            ub_words_at(&w->trace, &w->names, w->now);
+            ub_buf_printf(&w->trace, "routes refused: %s\n", refusal);
+        }
+        return refusal;
     }
     struct ub_event event = {.type = UB_EV_ROUTES, .routes = &routes};
     ub_world_say(w, &event);
+    return NULL;
 }
 
-void ub_world_reload(struct ub_world *w)
+const char *ub_world_reload(struct ub_world *w)
 {
     uint32_t n = w->upstream_count + 1;
     struct ub_upstream_spec *upstreams = ub_calloc(n, sizeof *upstreams);
     struct ub_model_spec *models = ub_calloc(UB_WORLD_MODELS, sizeof *models);
     uint16_t *index = ub_calloc(n, sizeof *index);
+    const char *refusal = "no memory for routes";
     if (upstreams == NULL || models == NULL || index == NULL) {
-        ub_world_fail(w, "no memory for routes");
+        ub_world_fail(w, refusal);
     } else {
-        tell(w, upstreams, models, index);
+        refusal = tell(w, upstreams, models, index);
     }
     ub_free(upstreams);
     ub_free(models);
     ub_free(index);
+    return refusal;
 }
