@@ -68,6 +68,9 @@ struct ub_keeper *ub_keeper_new(const struct ub_keeper_options *options)
     for (uint32_t w = 0; w < keeper->workers; w++) {
         keeper->boxes[w].armed = UB_NEVER;
     }
+    if (options->flight != NULL) {
+        ub_flight_begin(options->flight, keeper->brain);
+    }
     return keeper;
 }
 
@@ -75,6 +78,9 @@ void ub_keeper_free(struct ub_keeper *keeper)
 {
     if (keeper == NULL) {
         return;
+    }
+    if (keeper->options.flight != NULL) {
+        ub_flight_end(keeper->options.flight);
     }
     pthread_mutex_destroy(&keeper->lock);
     ub_free(keeper->block);
@@ -88,8 +94,8 @@ static void step(struct ub_keeper *keeper, struct ub_event *event)
     keeper->now = ub_clock_now();
     event->now = keeper->now;
     event->seed = ub_random_u64(&keeper->seeds);
-    if (keeper->options.record != NULL) {
-        keeper->options.record(keeper->options.user, event);
+    if (keeper->options.flight != NULL) {
+        ub_flight_event(keeper->options.flight, event);
     }
     ub_brain_step(keeper->brain, event);
 }
@@ -114,6 +120,9 @@ static bool drain(struct ub_keeper *keeper)
         }
         if (!ub_brain_next(keeper->brain, &action)) {
             return false;
+        }
+        if (keeper->options.flight != NULL) {
+            ub_flight_action(keeper->options.flight, &action);
         }
         assert(action.worker < keeper->workers);
         struct mailbox *box = &keeper->boxes[action.worker];
@@ -160,6 +169,10 @@ static void finish(struct ub_keeper *keeper, uint16_t worker, struct ub_mailbag 
     bool more = drain(keeper);
     if (bag != NULL) {
         fill(keeper, worker, more, bag);
+    }
+    struct ub_flight *flight = keeper->options.flight;
+    if (flight != NULL && ub_flight_wants_snapshot(flight)) {
+        ub_flight_snapshot(flight, keeper->brain);
     }
     uint64_t mask = sleepers(keeper, worker);
     pthread_mutex_unlock(&keeper->lock);
@@ -213,7 +226,7 @@ enum ub_arrived ub_keeper_arrive(struct ub_keeper *keeper, uint16_t worker, stru
 }
 
 const char *ub_keeper_route(struct ub_keeper *keeper, const struct ub_routes *routes,
-                            uint16_t *upstream_slots, const void *routes_of)
+                            uint16_t *upstream_slots, uint16_t *model_slots, const void *routes_of)
 {
     pthread_mutex_lock(&keeper->lock);
     const char *words = ub_brain_refuses(keeper->brain, routes);
@@ -226,15 +239,35 @@ const char *ub_keeper_route(struct ub_keeper *keeper, const struct ub_routes *ro
         upstream_slots[i] = ub_brain_upstream(keeper->brain, routes->upstreams[i].key);
         assert(upstream_slots[i] != UB_NO_UPSTREAM);
     }
+    for (uint32_t i = 0; i < routes->model_count; i++) {
+        model_slots[i] = ub_brain_model(keeper->brain, routes->models[i].key);
+        assert(model_slots[i] != UB_NO_MODEL);
+    }
     keeper->routes_of = routes_of;
     finish(keeper, UB_OUTSIDE, NULL);
     return NULL;
+}
+
+void ub_keeper_drain(struct ub_keeper *keeper)
+{
+    ub_keeper_step(keeper, UB_OUTSIDE, &(struct ub_event){.type = UB_EV_DRAIN}, NULL);
 }
 
 struct ub_brain_facts ub_keeper_facts(struct ub_keeper *keeper)
 {
     pthread_mutex_lock(&keeper->lock);
     struct ub_brain_facts facts = ub_brain_facts(keeper->brain);
+    pthread_mutex_unlock(&keeper->lock);
+    return facts;
+}
+
+struct ub_flight_facts ub_keeper_flight_facts(struct ub_keeper *keeper)
+{
+    struct ub_flight_facts facts = {0};
+    pthread_mutex_lock(&keeper->lock);
+    if (keeper->options.flight != NULL) {
+        facts = ub_flight_facts(keeper->options.flight);
+    }
     pthread_mutex_unlock(&keeper->lock);
     return facts;
 }

@@ -14,6 +14,7 @@
 #ifndef UB_GATEWAY_KEEPER_H
 #define UB_GATEWAY_KEEPER_H
 
+#include "observe/flight.h"
 #include "policy/brain.h"
 
 #define UB_DRAIN_MAX 32         /* actions drained from the brain for one hold of the lock */
@@ -26,9 +27,8 @@ struct ub_keeper_options {
     /* Make this worker's loop look at its mail soon. Called on any worker's thread, without the
      * lock. */
     void (*wake)(void *user, uint16_t worker);
-    /* Sees every event in the order of the steps, under the lock: the flight record. NULL: off. */
-    void (*record)(void *user, const struct ub_event *event);
     void *user;
+    struct ub_flight *flight; /* records everything; NULL: off. Outlives the keeper */
 };
 
 /* One action and the request's owner pointer as given to ub_keeper_arrive (NULL for a PROBE). */
@@ -71,13 +71,19 @@ enum ub_arrived ub_keeper_arrive(struct ub_keeper *keeper, uint16_t worker, stru
                                  uint64_t model_key, void *owner, const void *routes_of,
                                  struct ub_mailbag *bag);
 
-/* Gives the brain new routes and says for each upstream which slot it has. NULL, or words when the
- * routes do not fit (nothing has changed then). From now on arrivals must name `routes_of`. */
+/* Gives the brain new routes and says for each upstream and model which slot it has. NULL, or words
+ * when the routes do not fit (nothing has changed then). From now on arrivals must name
+ * `routes_of`.
+ */
 const char *ub_keeper_route(struct ub_keeper *keeper, const struct ub_routes *routes,
-                            uint16_t *upstream_slots, const void *routes_of);
+                            uint16_t *upstream_slots, uint16_t *model_slots, const void *routes_of);
+
+/* From now on new requests are refused; those that run go on. */
+void ub_keeper_drain(struct ub_keeper *keeper);
 
 /* Copies for metrics and pages. */
 struct ub_brain_facts ub_keeper_facts(struct ub_keeper *keeper);
+struct ub_flight_facts ub_keeper_flight_facts(struct ub_keeper *keeper);
 bool ub_keeper_target(struct ub_keeper *keeper, uint64_t upstream_key, uint64_t model_key,
                       struct ub_target_facts *out);
 

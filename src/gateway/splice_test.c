@@ -1,0 +1,57 @@
+#include "gateway/splice.h"
+
+#include "base/buf.h"
+#include "base/test.h"
+
+static const struct {
+    const char *name;
+    const char *body;
+    const char *model;
+    bool stream;
+    const char *want;
+} rows[] = {
+    {"the same name and no stream: byte for byte", " {\"model\" : \"m\"} \n", "m", false,
+     " {\"model\" : \"m\"} \n"},
+    {"another name", "{\"model\":\"m\",\"n\":1}", "other", false, "{\"model\":\"other\",\"n\":1}"},
+    {"an escaped name is understood and replaced", "{\"model\":\"\\u006d\"}", "other", false,
+     "{\"model\":\"other\"}"},
+    {"an escaped name that stays the same is left alone", "{\"model\":\"\\u006d\"}", "m", false,
+     "{\"model\":\"\\u006d\"}"},
+    {"a stream is asked for its usage", "{\"model\":\"m\",\"stream\":true}", "m", true,
+     "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}"},
+    {"with a new name too", "{\"stream\":true,\"model\":\"m\" } ", "x", true,
+     "{\"stream\":true,\"model\":\"x\" ,\"stream_options\":{\"include_usage\":true}} "},
+    {"who asks already is left alone",
+     "{\"model\":\"m\",\"stream_options\":{\"include_usage\":true}}", "m", true,
+     "{\"model\":\"m\",\"stream_options\":{\"include_usage\":true}}"},
+    {"an explicit no becomes yes", "{\"stream_options\":{\"include_usage\":false},\"model\":\"m\"}",
+     "x", true, "{\"stream_options\":{\"include_usage\":true},\"model\":\"x\"}"},
+    {"other options stay", "{\"model\":\"m\",\"stream_options\":{\"a\":1}}", "x", true,
+     "{\"model\":\"x\",\"stream_options\":{\"include_usage\":true,\"a\":1}}"},
+    {"empty options", "{\"model\":\"m\",\"stream_options\":{ }}", "m", true,
+     "{\"model\":\"m\",\"stream_options\":{\"include_usage\":true }}"},
+    {"options that are null", "{\"stream_options\":null,\"model\":\"m\"}", "m", true,
+     "{\"stream_options\":{\"include_usage\":true},\"model\":\"m\"}"},
+};
+
+int main(void)
+{
+    for (size_t i = 0; i < UB_COUNT(rows); i++) {
+        struct ub_slice body = ub_slice_of(rows[i].body);
+        struct ub_scan *scan = ub_scan_new();
+        bool ok = ub_scan_feed(scan, body) && ub_scan_finish(scan);
+        struct ub_slice parts[UB_SPLICE_PARTS];
+        struct ub_buf out = {0};
+        uint32_t count = ok ? ub_splice(body, ub_scan_fields(scan), ub_slice_of(rows[i].model),
+                                        rows[i].stream, parts)
+                            : 0;
+        for (uint32_t k = 0; k < count; k++) {
+            ub_buf_add_slice(&out, parts[k]);
+        }
+        ub_buf_add(&out, "", 1);
+        UB_CHECK_TEXT(out.ptr, rows[i].want, "%s", rows[i].name);
+        ub_buf_free(&out);
+        ub_scan_free(scan);
+    }
+    return ub_test_done();
+}
