@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define UB_MODEL_NAME_MAX 256 /* bytes of a public name; longer ones are nobody's */
+
 enum ub_dialect {
     UB_DIALECT_OPENAI,
     UB_DIALECT_DEEPSEEK,

@@ -1,0 +1,90 @@
+#include "gateway/auth.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+
+/* The field of this name when it is there exactly once. */
+static bool only_value(const struct ub_http_head *head, const char *name, bool *there,
+                       struct ub_slice *value)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        if (ub_slice_eq_nocase(head->field[i].name, ub_slice_of(name))) {
+            *value = head->field[i].value;
+            found++;
+        }
+    }
+    *there = found > 0;
+    return found == 1;
+}
+
+struct ub_slice ub_auth_key(const struct ub_http_head *head)
+{
+    static const char *const others[] = {"x-api-key", "api-key"};
+    const struct ub_slice none = {NULL, 0}, scheme = UB_LIT("Bearer");
+    struct ub_slice value = none;
+    bool there = false;
+    if (only_value(head, "authorization", &there, &value)) {
+        /* RFC 9110, 11.1: the scheme's case does not matter; then at least one space */
+        if (value.len > scheme.len &&
+            ub_slice_eq_nocase((struct ub_slice){value.ptr, scheme.len}, scheme) &&
+            value.ptr[scheme.len] == ' ') {
+            return ub_slice_trim((struct ub_slice){value.ptr + scheme.len, value.len - scheme.len});
+        }
+        return none;
+    }
+    for (size_t i = 0; i < UB_COUNT(others) && !there; i++) {
+        if (only_value(head, others[i], &there, &value)) {
+            return value;
+        }
+    }
+    return none;
+}
+
+/* Fetched once and kept: EVP_sha256() would be looked up anew for every key, which takes longer
+ * than hashing it. */
+static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+static EVP_MD *sha256;
+
+static void fetch_sha256(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+bool ub_auth_hash(struct ub_slice key, uint8_t out[32])
+{
+    pthread_once(&sha256_once, fetch_sha256);
+    return sha256 != NULL && EVP_Digest(key.ptr, key.len, out, NULL, sha256, NULL) == 1;
+}
+
+int ub_auth_tenant(const struct ub_config *config, struct ub_slice key)
+{
+    uint8_t hash[32];
+    int found = -1;
+    if (key.len == 0 || !ub_auth_hash(key, hash)) {
+        return -1;
+    }
+    for (uint32_t i = 0; i < config->tenant_count; i++) {
+        const struct ub_tenant_config *tenant = &config->tenants[i];
+        for (uint32_t j = 0; j < tenant->key_count; j++) {
+            int same = CRYPTO_memcmp(tenant->keys[j], hash, sizeof hash) == 0;
+            int mask = -same; /* all ones or all zeros: no branch */
+            found = (found & ~mask) | ((int)i & mask);
+        }
+    }
+    return found;
+}
+
+bool ub_auth_allows(const struct ub_tenant_config *tenant, struct ub_slice model)
+{
+    for (uint32_t i = 0; i < tenant->model_count; i++) {
+        struct ub_slice pattern = ub_slice_of(tenant->models[i]);
+        bool open = pattern.len > 0 && pattern.ptr[pattern.len - 1] == '*';
+        if (open ? ub_slice_starts(model, (struct ub_slice){pattern.ptr, pattern.len - 1})
+                 : ub_slice_eq(model, pattern)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,160 @@
+#include "gateway/config_address.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+static bool read_port(struct ub_slice text, uint16_t *port)
+{
+    uint32_t value = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || i >= 5) {
+            return false;
+        }
+        value = value * 10 + (uint32_t)(text.ptr[i] - '0');
+    }
+    *port = (uint16_t)value;
+    return text.len > 0 && value <= UINT16_MAX;
+}
+
+/* "host:port" or "[v6]:port"; `port` is empty when there is none. */
+static bool split_host(struct ub_slice text, struct ub_slice *host, struct ub_slice *port,
+                       bool *bracketed)
+{
+    *port = (struct ub_slice){NULL, 0};
+    *bracketed = text.len > 0 && text.ptr[0] == '[';
+    const char *end = text.ptr + text.len;
+    const char *after = end;
+    if (*bracketed) {
+        const char *close = memchr(text.ptr, ']', text.len);
+        if (close == NULL) {
+            return false;
+        }
+        *host = (struct ub_slice){text.ptr + 1, (size_t)(close - text.ptr - 1)};
+        after = close + 1;
+    } else {
+        const char *colon = text.len > 0 ? memchr(text.ptr, ':', text.len) : NULL;
+        after = colon != NULL ? colon : end;
+        *host = (struct ub_slice){text.ptr, (size_t)(after - text.ptr)};
+    }
+    if (after == end) {
+        return true;
+    }
+    *port = (struct ub_slice){after + 1, (size_t)(end - after - 1)};
+    return *after == ':' && port->len > 0;
+}
+
+static bool is_ip(const char *host, int family)
+{
+    struct in6_addr address;
+    return inet_pton(family, host, &address) == 1;
+}
+
+const char *ub_conf_address_parse(struct ub_slice text, struct ub_arena *arena,
+                                  struct ub_address *out)
+{
+    struct ub_slice host, port;
+    bool bracketed = false;
+    if (!split_host(text, &host, &port, &bracketed) || port.len == 0) {
+        return "is no ADDRESS:PORT like 127.0.0.1:8080, [::1]:8080 or :8080";
+    }
+    if (!read_port(port, &out->port)) {
+        return "has no port from 0 to 65535";
+    }
+    if (host.len == 0 && !bracketed) {
+        host = UB_LIT("0.0.0.0");
+    } else if (ub_slice_is(host, "localhost")) {
+        host = UB_LIT("127.0.0.1");
+    }
+    out->host = ub_arena_text(arena, host);
+    if (out->host == NULL) {
+        return "out of memory";
+    }
+    if (!is_ip(out->host, bracketed ? AF_INET6 : AF_INET)) {
+        return "has no IP address: write one (IPv6 in brackets), localhost, or only :PORT";
+    }
+    return NULL;
+}
+
+bool ub_conf_address_is_loopback(const struct ub_address *address)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, address->host, &v4) == 1) {
+        return ntohl(v4.s_addr) >> 24 == 127;
+    }
+    return inet_pton(AF_INET6, address->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+static bool host_name(struct ub_slice host)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        unsigned char c = (unsigned char)host.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '.' || c == '_')) {
+            return false;
+        }
+    }
+    return host.len > 0 && host.len <= 253;
+}
+
+static const char *url_host(struct ub_slice authority, struct ub_arena *arena,
+                            struct ub_upstream_config *out)
+{
+    struct ub_slice host, port;
+    bool bracketed = false;
+    if (!split_host(authority, &host, &port, &bracketed)) {
+        return "has a bad host or port";
+    }
+    out->port = out->tls ? 443 : 80;
+    if (port.len > 0 && (!read_port(port, &out->port) || out->port == 0)) {
+        return "has no port from 1 to 65535";
+    }
+    char *text = ub_arena_text(arena, host);
+    if (text == NULL) {
+        return "out of memory";
+    }
+    for (char *c = text; *c != '\0'; c++) {
+        *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c);
+    }
+    out->host = text;
+    if (bracketed ? !is_ip(text, AF_INET6) : !host_name(host)) {
+        return "has a bad host";
+    }
+    return NULL;
+}
+
+const char *ub_conf_url_parse(struct ub_slice text, struct ub_arena *arena,
+                              struct ub_upstream_config *out)
+{
+    struct ub_slice rest;
+    if (text.len >= 8 && ub_slice_eq_nocase((struct ub_slice){text.ptr, 8}, UB_LIT("https://"))) {
+        out->tls = true;
+        rest = (struct ub_slice){text.ptr + 8, text.len - 8};
+    } else if (text.len >= 7 &&
+               ub_slice_eq_nocase((struct ub_slice){text.ptr, 7}, UB_LIT("http://"))) {
+        out->tls = false;
+        rest = (struct ub_slice){text.ptr + 7, text.len - 7};
+    } else {
+        return "must begin with http:// or https://";
+    }
+    for (size_t i = 0; i < rest.len; i++) {
+        if (rest.ptr[i] == '@') {
+            return "must not hold a user or a password";
+        }
+        if (rest.ptr[i] == '?' || rest.ptr[i] == '#') {
+            return "must end with its path: no '?', no '#'";
+        }
+    }
+    const char *slash = rest.len > 0 ? memchr(rest.ptr, '/', rest.len) : NULL;
+    size_t split = slash != NULL ? (size_t)(slash - rest.ptr) : rest.len;
+    struct ub_slice path = {rest.ptr + split, rest.len - split};
+    while (path.len > 0 && path.ptr[path.len - 1] == '/') {
+        path.len--;
+    }
+    out->path = ub_arena_text(arena, path);
+    out->url = ub_arena_text(arena, text);
+    if (out->path == NULL || out->url == NULL) {
+        return "out of memory";
+    }
+    return url_host((struct ub_slice){rest.ptr, split}, arena, out);
+}

@@ -1,0 +1,328 @@
+#include "gateway/config_schema.h"
+
+#include "base/slice.h"
+
+#define UPSTREAM(member) offsetof(struct ub_conf_upstream, member)
+#define MODEL(member)    offsetof(struct ub_conf_model, member)
+#define LATER(name)                            \
+    {                                          \
+        .key = (name), .shape = UB_SHAPE_LATER \
+    }
+#define DAY (24.0 * (double)UB_HOUR)
+
+/* --- upstreams --- */
+
+static const struct ub_conf_field price_fields[] = {
+    {.key = "input",
+     .kind = UB_KIND_REAL,
+     .offset = UPSTREAM(price_input),
+     .max = 1e6,
+     .fallback = "not known",
+     .about = "Per million prompt tokens that were not cached."},
+    {.key = "cached",
+     .kind = UB_KIND_REAL,
+     .offset = UPSTREAM(price_cached),
+     .max = 1e6,
+     .fallback = "not known",
+     .about = "Per million prompt tokens that came from its cache."},
+    {.key = "output",
+     .kind = UB_KIND_REAL,
+     .offset = UPSTREAM(price_output),
+     .max = 1e6,
+     .fallback = "not known",
+     .about = "Per million tokens of the answer."},
+};
+static const struct ub_conf_section price_section = {
+    .name = "price", .one = "a price", .fields = price_fields, .count = UB_COUNT(price_fields)};
+
+static const struct ub_conf_field upstream_fields[] = {
+    {.key = "name",
+     .kind = UB_KIND_NAME,
+     .offset = UPSTREAM(name),
+     .required = true,
+     .about = "What tiers, logs, metrics and `x-unbusy-upstream` call it."},
+    {.key = "url",
+     .kind = UB_KIND_URL,
+     .offset = UPSTREAM(url),
+     .required = true,
+     .about = "Base URL, http or https; `/v1` may be part of it, nothing is added to its path but "
+              "the endpoint."},
+    {.key = "dialect",
+     .kind = UB_KIND_WORD,
+     .offset = UPSTREAM(dialect),
+     .words = "openai deepseek vllm sglang llama",
+     .about = "What kind of server it is: how it says that it is busy."},
+    {.key = "key",
+     .kind = UB_KIND_SECRET,
+     .offset = UPSTREAM(key),
+     .fallback = "none",
+     .about = "API key, sent as `Authorization: Bearer`. Better `${NAME}` than the key itself."},
+    {.key = "key_file",
+     .kind = UB_KIND_FILE,
+     .offset = UPSTREAM(key_file),
+     .fallback = "none",
+     .about = "File with the API key, instead of `key`; white space around it is dropped."},
+    {.key = "models",
+     .shape = UB_SHAPE_PAIRS,
+     .kind = UB_KIND_MODEL,
+     .offset = UPSTREAM(models),
+     .max = 4096,
+     .fallback = "any, by its public name",
+     .about = "The models it serves: `{public name: name sent upstream}`, or a list of names that "
+              "are the same on both sides."},
+    {.key = "concurrency",
+     .kind = UB_KIND_COUNT,
+     .offset = UPSTREAM(concurrency),
+     .min = 1,
+     .max = 1e6,
+     .fallback = "not known",
+     .about = "Requests it takes at the same time (an account's limit); never exceeded."},
+    {.key = "zone",
+     .kind = UB_KIND_NAME,
+     .offset = UPSTREAM(zone),
+     .fallback = "none",
+     .about = "Where it is, for people and metrics."},
+    {.key = "price",
+     .shape = UB_SHAPE_SECTION,
+     .section = &price_section,
+     .about = "What it charges, in any one currency."},
+    {.key = "ca",
+     .kind = UB_KIND_FILE,
+     .offset = UPSTREAM(ca),
+     .fallback = "the system's only",
+     .about = "File with CA certificates (PEM) that are trusted for it besides the system's."},
+    {.key = "verify",
+     .kind = UB_KIND_BOOL,
+     .offset = UPSTREAM(verify),
+     .about = "Check its certificate and host name. `false` only for tests."},
+};
+
+static void upstream_defaults(void *target)
+{
+    struct ub_conf_upstream *upstream = target;
+    upstream->dialect = UB_DIALECT_OPENAI;
+    upstream->verify = true;
+    upstream->price_input = upstream->price_cached = upstream->price_output = -1;
+}
+
+static const char *upstream_check(const void *target)
+{
+    const struct ub_conf_upstream *upstream = target;
+    if (upstream->key.text != NULL && upstream->key_file.text != NULL) {
+        return "'key' and 'key_file' are both given";
+    }
+    return NULL;
+}
+
+const struct ub_conf_section ub_conf_upstream_section = {
+    .name = "upstreams[]",
+    .one = "an upstream",
+    .about = "Places that can answer: a base URL and a key each.",
+    .size = sizeof(struct ub_conf_upstream),
+    .fields = upstream_fields,
+    .count = UB_COUNT(upstream_fields),
+    .defaults = upstream_defaults,
+    .check = upstream_check,
+};
+
+/* --- models --- */
+
+static const struct ub_conf_field affinity_fields[] = {
+    {.key = "cookie",
+     .kind = UB_KIND_FIELD,
+     .offset = MODEL(affinity_cookie),
+     .fallback = "off",
+     .about = "Name of a cookie that is set to keep a client at its upstream."},
+    {.key = "header",
+     .kind = UB_KIND_FIELD,
+     .offset = MODEL(affinity_header),
+     .fallback = "off",
+     .about = "Name of a request header whose equal values go to the same upstream."},
+    {.key = "client_ip",
+     .kind = UB_KIND_BOOL,
+     .offset = MODEL(affinity_client),
+     .about = "Keep clients together by address."},
+    {.key = "prefix",
+     .kind = UB_KIND_BOOL,
+     .offset = MODEL(affinity_prefix),
+     .about = "Send prompts that begin alike to the upstream that has this beginning cached."},
+};
+static const struct ub_conf_section affinity_section = {.name = "affinity",
+                                                        .one = "affinity",
+                                                        .fields = affinity_fields,
+                                                        .count = UB_COUNT(affinity_fields)};
+
+static const struct ub_conf_field first_token_fields[] = {
+    {.key = "min",
+     .kind = UB_KIND_DURATION,
+     .offset = MODEL(policy.first_token_min_ns),
+     .min = (double)UB_MS,
+     .max = DAY,
+     .about = "An upstream always has this long until the first payload."},
+    {.key = "max",
+     .kind = UB_KIND_DURATION,
+     .offset = MODEL(policy.first_token_max_ns),
+     .min = (double)UB_MS,
+     .max = DAY,
+     .about = "And never longer than this, plus the learned time to read the prompt."},
+};
+
+static const char *first_token_check(const void *target)
+{
+    const struct ub_conf_model *model = target;
+    return model->policy.first_token_min_ns > model->policy.first_token_max_ns
+               ? "'min' is longer than 'max'"
+               : NULL;
+}
+
+static const struct ub_conf_section first_token_section = {.name = "first_token",
+                                                           .one = "first_token",
+                                                           .fields = first_token_fields,
+                                                           .count = UB_COUNT(first_token_fields),
+                                                           .check = first_token_check};
+
+static const struct ub_conf_field retry_fields[] = {
+    {.key = "attempts",
+     .kind = UB_KIND_COUNT,
+     .offset = MODEL(policy.retry.attempts),
+     .min = 1,
+     .max = 32,
+     .about = "Tries for one request, the first one included."},
+    {.key = "base",
+     .kind = UB_KIND_DURATION,
+     .offset = MODEL(policy.retry.base_ns),
+     .min = (double)UB_MS,
+     .max = (double)UB_MINUTE,
+     .about = "First window of the pause when everybody refused; doubled each time, drawn evenly "
+              "from 0 to the window. After a throttle (429) it begins five times as long."},
+    {.key = "cap",
+     .kind = UB_KIND_DURATION,
+     .offset = MODEL(policy.retry.cap_ns),
+     .min = (double)UB_MS,
+     .max = (double)UB_HOUR,
+     .about = "No window is longer."},
+    {.key = "budget",
+     .kind = UB_KIND_REAL,
+     .offset = MODEL(policy.retry.budget),
+     .max = 10,
+     .about = "Extra tries per request on average, so that retries cannot become a storm; 10 per "
+              "second are free."},
+};
+
+static const char *retry_check(const void *target)
+{
+    const struct ub_retry_policy *retry = &((const struct ub_conf_model *)target)->policy.retry;
+    return retry->base_ns > retry->cap_ns ? "'base' is longer than 'cap'" : NULL;
+}
+
+static const struct ub_conf_section retry_section = {.name = "retry",
+                                                     .one = "retry",
+                                                     .fields = retry_fields,
+                                                     .count = UB_COUNT(retry_fields),
+                                                     .check = retry_check};
+
+static const struct ub_conf_field heartbeat_fields[] = {
+    {.key = "after",
+     .kind = UB_KIND_DURATION,
+     .offset = MODEL(policy.heartbeat_after_ns),
+     .max = DAY,
+     .about = "A waiting stream gets its head and a first comment after this long; until then the "
+              "status is still free. `0` = never."},
+    {.key = "every",
+     .kind = UB_KIND_DURATION,
+     .offset = MODEL(policy.heartbeat_every_ns),
+     .min = 100 * (double)UB_MS,
+     .max = DAY,
+     .about = "And another one this often."},
+};
+static const struct ub_conf_section heartbeat_section = {.name = "heartbeat",
+                                                         .one = "heartbeat",
+                                                         .fields = heartbeat_fields,
+                                                         .count = UB_COUNT(heartbeat_fields)};
+
+static const struct ub_conf_field model_fields[] = {
+    {.key = "name",
+     .kind = UB_KIND_MODEL,
+     .offset = MODEL(name),
+     .required = true,
+     .about = "The public name that clients ask for. `\"*\"` stands for every name that has no "
+              "model of its own and passes it on."},
+    {.key = "tiers",
+     .shape = UB_SHAPE_TIERS,
+     .kind = UB_KIND_NAME,
+     .offset = MODEL(tiers),
+     .max = UB_TIERS_MAX,
+     .fallback = "one tier of all upstreams that serve it",
+     .about = "Lists of upstreams. Those of one tier are tried together; the next tier is used "
+              "when this one cannot answer within `patience`."},
+    {.key = "balance",
+     .kind = UB_KIND_WORD,
+     .offset = MODEL(policy.balance),
+     .words = "adaptive dynamic_weight least_request round_robin",
+     .about = "How to choose inside a tier."},
+    {.key = "affinity",
+     .shape = UB_SHAPE_SECTION,
+     .section = &affinity_section,
+     .about = "What keeps requests that belong together at one upstream."},
+    {.key = "patience",
+     .kind = UB_KIND_DURATION,
+     .offset = MODEL(policy.patience_ns),
+     .max = DAY,
+     .about = "How long to wait for a better tier (a free slot, a retry there) before going down "
+              "one."},
+    {.key = "first_token",
+     .shape = UB_SHAPE_SECTION,
+     .section = &first_token_section,
+     .about = "Bounds of the learned deadline to the first payload."},
+    {.key = "total",
+     .kind = UB_KIND_DURATION,
+     .offset = MODEL(policy.total_ns),
+     .min = (double)UB_MS,
+     .max = DAY,
+     .about = "Until the first payload is forwarded, all tries together; afterwards only `stall` "
+              "ends a stream."},
+    {.key = "stall",
+     .kind = UB_KIND_DURATION,
+     .offset = MODEL(policy.stall_ns),
+     .min = 10 * (double)UB_MS,
+     .max = DAY,
+     .about = "A stream without payload for this long is broken."},
+    {.key = "retry",
+     .shape = UB_SHAPE_SECTION,
+     .section = &retry_section,
+     .about = "Tries after the first."},
+    {.key = "slow_over",
+     .kind = UB_KIND_DURATION,
+     .offset = MODEL(policy.slow_over_ns),
+     .max = DAY,
+     .fallback = "off",
+     .about = "With `dynamic_weight`: an upstream whose mean response time is over this gets 60 % "
+              "less weight."},
+    {.key = "heartbeat",
+     .shape = UB_SHAPE_SECTION,
+     .section = &heartbeat_section,
+     .about = "Comment lines that keep a waiting stream open."},
+    LATER("hedge"),
+    LATER("resume"),
+    LATER("degrade"),
+};
+
+static void model_defaults(void *target)
+{
+    struct ub_conf_model *model = target;
+    model->policy = ub_model_policy_default();
+    model->affinity_client = (model->policy.affinity & UB_AFFINITY_CLIENT) != 0;
+    model->affinity_prefix = (model->policy.affinity & UB_AFFINITY_PREFIX) != 0;
+}
+
+const struct ub_conf_section ub_conf_model_section = {
+    .name = "models[]",
+    .one = "a model",
+    .about = "Public names, each a route over tiers of upstreams. Without `models`, every name "
+             "that an upstream lists becomes a model with one tier of all upstreams that serve it; "
+             "those that list none serve all of these, and every other name too.",
+    .size = sizeof(struct ub_conf_model),
+    .fields = model_fields,
+    .count = UB_COUNT(model_fields),
+    .defaults = model_defaults,
+};

@@ -1,0 +1,91 @@
+/* main.c - the command table. A new command is one row here, and a header. */
+#include "base/nearest.h"
+#include "base/options.h"
+#include "gateway/commands.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+#include <yaml.h>
+
+/* argv[0] is the command's name; the result is the exit code. */
+static const struct command {
+    const char *name;
+    const char *help; /* one line; NULL = hidden */
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"check", "validate a configuration", ub_cmd_check},
+    {"init", "write a first configuration for the service that the environment names", ub_cmd_init},
+    {"key", "make an API key for a client", ub_cmd_key},
+    {"config-doc", NULL, ub_cmd_config_doc},
+};
+
+static void print_help(FILE *out)
+{
+    fputs("unbusy: makes sure that an answer comes when the model's server is busy\n\n"
+          "unbusy COMMAND [options]\n\n",
+          out);
+    for (size_t i = 0; i < UB_COUNT(commands); i++) {
+        if (commands[i].help != NULL) {
+            fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+        }
+    }
+    fputs("\n  --version  what this is made of\n"
+          "  --help     this; 'unbusy COMMAND --help' for more on one of them\n",
+          out);
+}
+
+static void print_version(void)
+{
+    printf("unbusy %s\n", UB_VERSION);
+    printf("  libyaml %s\n", yaml_get_version_string());
+    printf("  %s\n", OpenSSL_version(OPENSSL_VERSION));
+}
+
+static int unknown_command(const char *name)
+{
+    struct ub_nearest nearest = {.text = ub_slice_of(name)};
+    for (size_t i = 0; i < UB_COUNT(commands); i++) {
+        if (commands[i].help != NULL) {
+            ub_nearest_offer(&nearest, commands[i].name);
+        }
+    }
+    fprintf(stderr, "unbusy: no command '%s'", name);
+    if (nearest.word != NULL) {
+        fprintf(stderr, ", did you mean '%s'?", nearest.word);
+    }
+    fputs("\nTry 'unbusy --help'.\n", stderr);
+    return UB_EXIT_USAGE;
+}
+
+static int run(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return UB_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return UB_EXIT_GOOD;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        print_version();
+        return UB_EXIT_GOOD;
+    }
+    for (size_t i = 0; i < UB_COUNT(commands); i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    return unknown_command(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    int code = run(argc, argv);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == UB_EXIT_GOOD) {
+        perror("unbusy: cannot write to stdout"); /* what was asked for did not arrive */
+        code = UB_EXIT_FAILED;
+    }
+    return code;
+}
