@@ -12,7 +12,7 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config ca-certificates pytho
     zlib1g-dev)
 # What only the tests need; the last line are libraries of the programs below.
 test_packages=(clang-14 clang-format-14 libclang-rt-14-dev llvm-14 binutils openssl curl
-    python3-venv shellcheck
+    shellcheck
     liblua5.3-0 libopentracing-c-wrapper0 libpcre2-8-0)
 # Servers that tests and benchmarks start: `command package`. Their packages bring services that
 # would run from now on (at the latest after the next boot), so they are unpacked, not installed.
@@ -33,7 +33,8 @@ help() {
 ./do fuzz [SECONDS] [TARGET...]   fuzz each target for so long (60)
 ./do lint             format, layers, sizes, shell scripts
 ./do fmt              format all C files
-./do setup [test] [bench]         install what is missing to build (and test, and bench)
+./do setup [test] [sdk] [bench]   install what is missing to build (and to test, for the end-to-end
+                      tests with the official SDKs, to measure)
 END
 }
 
@@ -127,13 +128,16 @@ setup() {
         test)
             install_packages "${test_packages[@]}"
             unpack_programs "${test_programs[@]}"
-            if [ -d tests/e2e ]; then setup_sdks; fi
             ;;
         bench)
             install_packages "${test_packages[@]}"
             unpack_programs "${bench_programs[@]}"
             ;;
-        *) die "setup: no group '$group' (test, bench)" ;;
+        sdk)
+            install_packages python3-venv
+            setup_sdks
+            ;;
+        *) die "setup: no group '$group' (test, sdk, bench)" ;;
         esac
     done
 }

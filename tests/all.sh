@@ -80,6 +80,7 @@ test_all() {
         [[ " ${all_parts[*]} " == *" $part "* ]] || die "test: no part '$part' (${all_parts[*]})"
     done
 
+    if has e2e; then setup sdk; fi
     if has lint; then part_lint; fi
     if has unit || has story || has storm || has e2e; then step check "build with gcc" make_build; fi
     if has unit; then step meson "unit" suite build unit unit; fi

@@ -1,0 +1,123 @@
+"""Upstreams that fail in every way the mock knows: before the first token nobody notices, and after
+it no cut answer looks whole."""
+
+import http.client
+import json
+
+import pytest
+
+from harness import MESSAGES, events, request, wait_for
+
+CHAT = {"model": "m", "messages": MESSAGES, "max_tokens": 20, "temperature": 0}
+
+# Quick deadlines, so that silence is noticed within the patience of a test.
+POLICY = {"first_token": {"min": "1s", "max": "2s"}, "stall": "2s", "total": "20s"}
+
+UNSEEN = ["429", "429-after", "500", "502", "503", "529", "402", "401", "404", "context", "busy-200",
+          "empty-body", "reset", "silence", "half-open", "bad-head", "bad-length", "endless-head",
+          "flood-1xx", "late;delay=60s", "queued", "empty", "flap;every=60s"]
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("fault", UNSEEN)
+def test_before_the_first_token_nobody_notices(house, python_sdk, fault, streamed):
+    bad, good = house.mock("bad", faults=[fault]), house.mock("good")
+    gateway = house.over(bad, good, **POLICY)
+    got = python_sdk.call(gateway.base, "chat", {**CHAT, "stream": streamed}, max_retries=0)
+    assert got.error == ""
+    assert got.text and got.finish
+    assert got.headers["x-unbusy-upstream"] == "good"
+    assert got.headers["x-unbusy-attempts"] == "2"
+    record = gateway.records(1)[0]
+    assert [attempt["upstream"] for attempt in record["attempts"]] == ["bad", "good"]
+    assert record["attempts"][0]["error"] != "ok"
+
+
+@pytest.mark.parametrize("fault", ["truncated", "cut", "malformed", "no-resource", "bad-chunk"])
+def test_a_whole_answer_is_rescued_also_midway(house, python_sdk, fault):
+    bad, good = house.mock("bad", faults=[fault]), house.mock("good")
+    gateway = house.over(bad, good, **POLICY)
+    got = python_sdk.call(gateway.base, "chat", CHAT, max_retries=0)
+    assert got.error == "" and got.text
+    assert got.headers["x-unbusy-upstream"] == "good"
+
+
+BROKEN = ["cut", "cut-event", "cut-clean", "stall", "stall-alive", "malformed", "error-event",
+          "no-resource"]
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_stream_cut_midway_is_an_error_and_never_a_clean_end(house, sdk, fault):
+    gateway = house.over(house.mock("bad", faults=[fault + ";after=3"]), house.mock("good"),
+                         **POLICY)
+    got = sdk.call(gateway.base, "chat", {**CHAT, "stream": True}, timeout=20)
+    assert got.chunks, "it began"
+    if got.error == "":  # rescued: then it must be whole
+        assert got.finish in ("stop", "length")
+    else:
+        assert got.error == "APIError" and got.message
+        assert got.finish is None
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_the_bytes_of_a_cut_stream(house, fault):
+    gateway = house.over(house.mock("bad", faults=[fault + ";after=3"]), **POLICY)
+    answer = request(gateway.port, "POST", "/v1/chat/completions", {**CHAT, "stream": True})
+    assert answer.status == 200
+    last = events(answer.body)[-1]
+    assert '"error"' in last and "[DONE]" not in last
+
+
+def test_a_refused_connection_is_nobodys_problem(house, python_sdk):
+    good = house.mock("good")
+    gone = house.mock("gone")
+    gateway = house.over(gone, good, **POLICY)
+    gone.stop()
+    got = python_sdk.call(gateway.base, "chat", CHAT, max_retries=0)
+    assert got.error == "" and got.headers["x-unbusy-upstream"] == "good"
+
+
+def test_a_client_that_leaves_frees_the_upstream(house, python_sdk):
+    mock = house.mock("good", faults=["drip;every=200ms"])
+    gateway = house.over(mock)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+    connection.request("POST", "/v1/chat/completions",
+                       json.dumps({**CHAT, "stream": True, "max_tokens": 1000}))
+    response = connection.getresponse()
+    assert response.read(10)
+    connection.sock.close()
+    response.close()
+    wait_for("the mock to see it cancelled", lambda: mock.stats()["outcomes"]["cancelled"] == 1)
+    record = gateway.records(1)[0]
+    assert record["outcome"] == "client_gone"
+    assert gateway.count("unbusy_requests_running") == 0
+
+
+def test_an_upstream_that_comes_back_is_used_again(house, python_sdk):
+    bad, good = house.mock("bad", faults=["503;to=3s"]), house.mock("good")
+    gateway = house.gateway({
+        "upstreams": [bad.upstream(), good.upstream()],
+        "models": [{"name": "m", "tiers": [["bad", "good"]], **POLICY}]})
+
+    def used():
+        got = python_sdk.call(gateway.base, "chat", CHAT, max_retries=0)
+        assert got.error == ""
+        return got.headers["x-unbusy-upstream"] == "bad"
+
+    wait_for("the upstream to be used again", used, patience=20)
+
+
+def test_four_out_of_five_fail_and_all_is_answered(house, python_sdk):
+    rude = [house.mock(name, faults=[fault]) for name, fault in (
+        ("a", "503:0.5"), ("b", "reset:0.5"), ("c", "500:0.5"), ("d", "429:0.5"))]
+    good = house.mock("good")
+    gateway = house.gateway({
+        "upstreams": [mock.upstream() for mock in rude + [good]],
+        "models": [{"name": "m", "tiers": [["a", "b", "c", "d", "good"]], **POLICY}]})
+    for number in range(60):
+        got = python_sdk.call(gateway.base, "chat", {**CHAT, "stream": number % 2 == 0},
+                              max_retries=0)
+        assert got.error == "", number
+        assert got.text and got.finish
+    assert gateway.count("unbusy_requests_total", outcome="ok") == 60
+    assert gateway.count("unbusy_extra_attempts_total") > 0
