@@ -62,6 +62,10 @@ bool ub_exchange_respond(struct ub_exchange *exchange, int status,
  * above the high-water mark (stop until `writable`), or the exchange is broken (`gone` follows). */
 bool ub_exchange_send(struct ub_exchange *exchange, const struct ub_slice *parts, uint32_t count);
 
+/* Bytes as they are, without framing and without ub_exchange_respond: for the mock, which breaks
+ * HTTP on purpose. Only ub_exchange_abort may follow. */
+bool ub_exchange_raw(struct ub_exchange *exchange, struct ub_slice bytes);
+
 /* The response is complete. With an unfinished request body the connection is closed afterwards. */
 void ub_exchange_end(struct ub_exchange *exchange);
 

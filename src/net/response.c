@@ -235,6 +235,13 @@ bool ub_exchange_send(struct ub_exchange *exchange, const struct ub_slice *parts
     return !conn->broken && !conn->full;
 }
 
+bool ub_exchange_raw(struct ub_exchange *exchange, struct ub_slice bytes)
+{
+    struct ub_server_conn *conn = of_exchange(exchange);
+    assert(!conn->responded);
+    return ub_server_conn_write(conn, &bytes, 1);
+}
+
 void ub_exchange_end(struct ub_exchange *exchange)
 {
     struct ub_server_conn *conn = of_exchange(exchange);
