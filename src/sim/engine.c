@@ -40,6 +40,7 @@ struct seq {
     uint32_t context;  /* tokens computed and held in KV memory */
     uint32_t cached;
     uint32_t blocks; /* of KV memory held */
+    ub_ns began_at;  /* begin of the first step; 0 = not yet */
     bool emits;      /* the running step gives it a token */
     uint8_t state;
 };
@@ -246,7 +247,7 @@ static void plan_running(struct ub_engine *e, struct plan *plan)
     }
 }
 
-static void plan_waiting(struct ub_engine *e, struct plan *plan)
+static void plan_waiting(struct ub_engine *e, struct plan *plan, ub_ns now)
 {
     while (plan->budget > 0 && e->waiting.count > 0 && e->running.count < e->profile.seqs_max) {
         uint32_t i = e->waiting.first;
@@ -257,6 +258,7 @@ static void plan_waiting(struct ub_engine *e, struct plan *plan)
             return;
         }
         list_remove(e, &e->waiting, i);
+        s->began_at = s->began_at == 0 ? now : s->began_at;
         s->state = SEQ_RUNNING;
         list_push(e, &e->running, i);
     }
@@ -268,7 +270,7 @@ static void step_begin(struct ub_engine *e, ub_ns now)
     uint64_t preemptions = e->total.preemptions;
     plan_running(e, &plan);
     if (e->total.preemptions == preemptions) { /* who was thrown out does not return at once */
-        plan_waiting(e, &plan);
+        plan_waiting(e, &plan, now);
     }
     if (plan.n == 0) {
         e->step_ends = UB_NEVER;
@@ -295,6 +297,7 @@ static void step_end(struct ub_engine *e)
             e->token[e->tokens++] = (struct ub_engine_token){
                 .id = (uint64_t)s->generation << 32 | (i + 1),
                 .user = s->user,
+                .began_at = s->began_at,
                 .index = s->produced,
                 .last = s->produced == s->answer,
             };

@@ -46,6 +46,7 @@ typedef uint64_t ub_engine_id;
 struct ub_engine_token {
     ub_engine_id id;
     void *user;
+    ub_ns began_at; /* begin of its first step */
     uint32_t index; /* 1 = the first token of the answer */
     bool last;
 };

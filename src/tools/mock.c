@@ -1,0 +1,286 @@
+/* mock.c - `unbusy mock`: the command line. */
+#include "tools/mock.h"
+
+#include "base/options.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static const char *const dialects[] = {
+#define X(name, slug) slug,
+    UB_MOCK_DIALECTS(X)
+#undef X
+};
+
+/* What is read as text first. */
+struct texts {
+    const char *listen;
+    const char *dialect;
+    const char *profile;
+    const char *fit;
+    const char *answer;
+    const char *episodes;
+    struct ub_option_texts models;
+    struct ub_option_texts faults;
+    uint32_t busy;
+    bool no_prefix_cache;
+};
+
+static const char *about(void)
+{
+    static struct ub_buf text; /* lives as long as the program */
+    ub_buf_add_text(&text,
+                    "A model server for tests and demos: as slow, full, rude or broken as real "
+                    "ones.\nSpeaks the OpenAI API; prints one line when it listens.\n\n"
+                    "Profiles (--profile):\n");
+    for (const struct ub_engine_profile *p = ub_engine_profiles; p->name != NULL; p++) {
+        ub_buf_printf(&text, "  %-13s %s\n", p->name, p->words);
+    }
+    ub_buf_add_text(&text,
+                    "\nFaults (--fault NAME[:RATE][;SETTING=VALUE...], the header x-mock-fault, or "
+                    "POST /mock/faults).\nSettings: after=TOKENS delay=T every=T retry=T times=N "
+                    "from=T to=T when=bad|good\n");
+    ub_prank_list(&text);
+    ub_buf_add(&text, "", 1);
+    return text.failed ? "A model server for tests and demos." : text.ptr;
+}
+
+/* "127.0.0.1:8000", "[::1]:0", ":8000"; points into `text`. */
+static bool read_address(const char *text, struct ub_mock_options *options)
+{
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL || colon[1] == '\0') {
+        return false;
+    }
+    char *end;
+    unsigned long port = strtoul(colon + 1, &end, 10);
+    options->host = (struct ub_slice){text, (size_t)(colon - text)};
+    if (options->host.len >= 2 && text[0] == '[' && colon[-1] == ']') {
+        options->host = (struct ub_slice){text + 1, options->host.len - 2};
+    }
+    options->port = (uint16_t)port;
+    return *end == '\0' && port <= UINT16_MAX;
+}
+
+static bool read_dialect(const char *text, struct ub_mock_options *options)
+{
+    for (size_t i = 0; i < UB_COUNT(dialects); i++) {
+        if (strcmp(text, dialects[i]) == 0) {
+            options->dialect = (enum ub_mock_dialect)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "A,B,C,D,E" in milliseconds: a step, a sequence, a context token, a prompt token, a prompt token
+ * times context. The last ones may be left out. */
+static bool read_fit(const char *text, struct ub_engine_profile *profile)
+{
+    double *targets[] = {&profile->step_ns, &profile->sequence_ns, &profile->context_ns,
+                         &profile->prefill_ns, &profile->prefill_cross_ns};
+    for (size_t i = 0; i < UB_COUNT(targets); i++) {
+        char *end = NULL;
+        *targets[i] = strtod(text, &end) * 1e6;
+        if (end == text || *targets[i] < 0 || *targets[i] > 1e12) {
+            return false;
+        }
+        if (*end == '\0') {
+            for (size_t rest = i + 1; rest < UB_COUNT(targets); rest++) {
+                *targets[rest] = 0;
+            }
+            return true;
+        }
+        if (*end != ',') {
+            return false;
+        }
+        text = end + 1;
+    }
+    return false;
+}
+
+/* "200" or "50..400" */
+static bool read_span(const char *text, uint32_t *min, uint32_t *max)
+{
+    char *end;
+    unsigned long low = strtoul(text, &end, 10);
+    unsigned long high = low;
+    if (strncmp(end, "..", 2) == 0) {
+        high = strtoul(end + 2, &end, 10);
+    }
+    *min = (uint32_t)low;
+    *max = (uint32_t)high;
+    return *end == '\0' && low >= 1 && low <= high && high <= 1000000;
+}
+
+static int read_faults(const struct ub_usage *usage, const struct ub_option_texts *faults,
+                       struct ub_mock_options *options)
+{
+    struct ub_buf words = {0};
+    int code = UB_OPTIONS_GO;
+    for (uint32_t i = 0; i < faults->count && code == UB_OPTIONS_GO; i++) {
+        struct ub_prank_rule *rule = &options->pranks.rule[options->pranks.count++];
+        if (!ub_prank_parse(ub_slice_of(faults->list[i]), rule, &words)) {
+            code = ub_options_wrong(usage, "--fault: %.*s", (int)words.len, words.ptr);
+        }
+    }
+    ub_buf_free(&words);
+    return code;
+}
+
+static int read_episodes(const struct ub_usage *usage, const char *text,
+                         struct ub_mock_options *options)
+{
+    struct ub_buf words = {0};
+    int code = UB_OPTIONS_GO;
+    if (text != NULL && !ub_episodes_parse(ub_slice_of(text), &options->episodes, &words)) {
+        code = ub_options_wrong(usage, "--episodes: %.*s", (int)words.len, words.ptr);
+    }
+    ub_buf_free(&words);
+    return code;
+}
+
+static int read_engine(const struct ub_usage *usage, const struct texts *texts,
+                       struct ub_mock_options *options)
+{
+    const struct ub_engine_profile *profile = ub_engine_profile_find(texts->profile);
+    if (profile == NULL) {
+        return ub_options_wrong(usage, "--profile: there is no '%s'", texts->profile);
+    }
+    options->profile = *profile;
+    if (texts->fit != NULL && !read_fit(texts->fit, &options->profile)) {
+        return ub_options_wrong(usage, "--fit: milliseconds A,B,C,D,E are needed");
+    }
+    if (!(options->speed > 1e-6 && options->speed < 1e6)) {
+        return ub_options_wrong(usage, "--speed: a number above 0 is needed");
+    }
+    if (options->threads < 1 || options->threads > 64 || options->engines < 1 ||
+        options->engines > 1000) {
+        return ub_options_wrong(usage, "1 to 64 threads and 1 to 1000 engines are possible");
+    }
+    if (options->slots > 1000000 || options->queue > 1000000) {
+        return ub_options_wrong(usage, "slots and queue go to 1000000");
+    }
+    return UB_OPTIONS_GO;
+}
+
+static int read_texts(const struct ub_usage *usage, const struct texts *texts,
+                      struct ub_mock_options *options)
+{
+    if (!read_address(texts->listen, options)) {
+        return ub_options_wrong(usage, "--listen: ADDRESS:PORT is needed, not '%s'", texts->listen);
+    }
+    if (!read_dialect(texts->dialect, options)) {
+        return ub_options_wrong(usage, "--dialect: openai, deepseek, vllm, sglang or llama");
+    }
+    if (!read_span(texts->answer, &options->answer_min, &options->answer_max)) {
+        return ub_options_wrong(usage, "--answer: a number of tokens, or MIN..MAX");
+    }
+    if (texts->busy != 429 && texts->busy != 503 && texts->busy != 529) {
+        return ub_options_wrong(usage, "--busy: 429, 503 or 529");
+    }
+    options->busy_status = (int)texts->busy;
+    if (texts->models.count > UB_MOCK_MODELS_MAX) {
+        return ub_options_wrong(usage, "at most %d models", UB_MOCK_MODELS_MAX);
+    }
+    for (uint32_t i = 0; i < texts->models.count; i++) {
+        options->model[options->model_count++] = texts->models.list[i];
+    }
+    options->prefix_cache = !texts->no_prefix_cache;
+    if (options->keep_alive_ns == 0 && options->dialect == UB_MOCK_DEEPSEEK) {
+        options->keep_alive_ns = 5 * UB_SECOND;
+    }
+    int code = read_engine(usage, texts, options);
+    code = code == UB_OPTIONS_GO ? read_episodes(usage, texts->episodes, options) : code;
+    return code == UB_OPTIONS_GO ? read_faults(usage, &texts->faults, options) : code;
+}
+
+static int read_command_line(int argc, char **argv, struct ub_mock_options *o)
+{
+    struct texts texts = {.listen = "127.0.0.1:8000",
+                          .dialect = "openai",
+                          .profile = "8b",
+                          .answer = "50..400",
+                          .busy = 503};
+    const struct ub_option options[] = {
+        {"listen", "ADDR", UB_OPTION_TEXT, &texts.listen,
+         "ADDRESS:PORT (default 127.0.0.1:8000; port 0: a free one)"},
+        {"model", "NAME", UB_OPTION_TEXTS, &texts.models,
+         "a model it has; repeatable (default: any name is fine)"},
+        {"dialect", "NAME", UB_OPTION_TEXT, &texts.dialect,
+         "openai, deepseek, vllm, sglang or llama"},
+        {"key", "KEY", UB_OPTION_TEXT, &o->key, "refuse other API keys with 401"},
+        {"threads", "N", UB_OPTION_COUNT, &o->threads, "replicas, one thread each (default 1)"},
+        {"engines", "N", UB_OPTION_COUNT, &o->engines, "engines in each thread (default 1)"},
+        {"profile", "NAME", UB_OPTION_TEXT, &texts.profile, "how fast it is (default 8b)"},
+        {"fit", "A,B,C,D,E", UB_OPTION_TEXT, &texts.fit,
+         "step times of your own in ms: step, sequence, context, prefill, cross"},
+        {"speed", "X", UB_OPTION_REAL, &o->speed, "so many times as fast (default 1)"},
+        {"first-token", "T", UB_OPTION_DURATION, &o->first_token_ns,
+         "added before each first token"},
+        {"answer", "N|MIN..MAX", UB_OPTION_TEXT, &texts.answer,
+         "tokens of an answer (default 50..400), if max_tokens allows"},
+        {"context", "N", UB_OPTION_COUNT, &o->context, "refuse longer prompts (default: never)"},
+        {"slots", "N", UB_OPTION_COUNT, &o->slots, "answers at once (default: the profile's)"},
+        {"queue", "N", UB_OPTION_COUNT, &o->queue, "more may wait (default 1000)"},
+        {"queue-wait", "T", UB_OPTION_DURATION, &o->queue_wait_ns,
+         "connections of those who wait longer are closed (default 10m; 0: never)"},
+        {"busy", "STATUS", UB_OPTION_COUNT, &texts.busy, "for the rest: 429, 503 (default) or 529"},
+        {"retry-after", "T", UB_OPTION_DURATION, &o->retry_after_ns, "said with it"},
+        {"keep-alive", "T", UB_OPTION_DURATION, &o->keep_alive_ns,
+         "while waiting: comments or blank lines (default: 5s for deepseek, else never)"},
+        {"no-prefix-cache", NULL, UB_OPTION_FLAG, &texts.no_prefix_cache,
+         "compute each prompt anew"},
+        {"seed", "N", UB_OPTION_U64, &o->seed, "of answers and chance (default 0)"},
+        {"fault", "RULE", UB_OPTION_TEXTS, &texts.faults, "what goes wrong, see below; repeatable"},
+        {"episodes", "WHEN", UB_OPTION_TEXT, &texts.episodes,
+         "bad times: share=0.28,mean=20s[,turn=1/3][,slow=4][,seed=7]"},
+    };
+    const struct ub_usage usage = {"mock", NULL, about(), options, UB_COUNT(options)};
+    int code = ub_options_read(&usage, &argc, argv);
+    return code == UB_OPTIONS_GO ? read_texts(&usage, &texts, o) : code;
+}
+
+static void raise_limit_of_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int ub_cmd_mock(int argc, char **argv)
+{
+    struct ub_mock_options options = ub_mock_defaults();
+    int code = read_command_line(argc, argv, &options);
+    if (code != UB_OPTIONS_GO) {
+        return code;
+    }
+    raise_limit_of_files();
+    /* Blocked before the threads start, so that only sigwait below sees them. */
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+
+    const char *words;
+    struct ub_mock *mock = ub_mock_start(&options, &words);
+    if (mock == NULL) {
+        fprintf(stderr, "unbusy mock: %.*s:%u: %s\n", UB_SLICE_ARG(options.host), options.port,
+                words);
+        return UB_EXIT_FAILED;
+    }
+    bool v6 = memchr(options.host.ptr, ':', options.host.len) != NULL;
+    printf("listening on http://%s%.*s%s:%u\n", v6 ? "[" : "", UB_SLICE_ARG(options.host),
+           v6 ? "]" : "", ub_mock_port(mock));
+    fflush(stdout);
+    int got = SIGTERM;
+    sigwait(&signals, &got);
+    ub_mock_stop(mock);
+    return got == SIGINT ? UB_EXIT_INTERRUPTED : UB_EXIT_GOOD;
+}
