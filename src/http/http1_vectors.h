@@ -103,6 +103,7 @@ static const struct row good_requests[] = {
 #define LENGTH     "bad 400 invalid Content-Length\n"
 #define BOTH       "bad 400 Content-Length with Transfer-Encoding\n"
 #define CODING     "bad 400 Transfer-Encoding other than chunked\n"
+#define TAB        "bad 400 tab in a field that frames the body\n"
 #define CHUNKED    "POST / 1.1 keep chunked\n  Host: a.example\n  Transfer-Encoding: chunked\n"
 #define SIZE       CHUNKED "bad 400 malformed chunk size\n"
 #define EXTENSION  CHUNKED "bad 400 malformed chunk extension\n"
@@ -174,6 +175,8 @@ static const struct row bad_heads[] = {
     {"Content-Length after Transfer-Encoding", POST CH "Content-Length: 5\r\n\r\n0\r\n\r\n", BOTH},
     {"Content-Length zero with Transfer-Encoding", POST CH "Content-Length: 0\r\n\r\n0\r\n\r\n",
      BOTH},
+    {"a tab after Content-Length", POST "Content-Length: 5\t\r\n\r\nhello", TAB},
+    {"a tab before chunked", POST "Transfer-Encoding:\tchunked\r\n\r\n", TAB},
     {"another coding", POST "Transfer-Encoding: gzip\r\n\r\n", CODING},
     {"identity", POST "Transfer-Encoding: identity\r\n\r\n", CODING},
     {"a coding before chunked", POST "Transfer-Encoding: gzip, chunked\r\n\r\n",

@@ -235,13 +235,25 @@ static bool take_expect(struct ub_rawhead *raw, struct ub_slice value)
 static const struct {
     struct ub_slice name;
     bool (*take)(struct ub_rawhead *raw, struct ub_slice value);
+    bool frames; /* no tabs around the value: legal, but llhttp does not take it for white space */
 } special[] = {
-    {{"host", 4}, take_host},
-    {{"expect", 6}, take_expect},
-    {{"connection", 10}, take_connection},
-    {{"content-length", 14}, take_content_length},
-    {{"transfer-encoding", 17}, take_transfer_encoding},
+    {{"host", 4}, take_host, false},
+    {{"expect", 6}, take_expect, false},
+    {{"connection", 10}, take_connection, false},
+    {{"content-length", 14}, take_content_length, true},
+    {{"transfer-encoding", 17}, take_transfer_encoding, true},
 };
+
+static bool take_special(struct ub_rawhead *raw, size_t i, struct ub_slice value)
+{
+    if (raw->kind == UB_RAWHEAD_TRAILER) {
+        return refuse(raw, 400, "trailer field that frames or routes");
+    }
+    if (special[i].frames && memchr(value.ptr, '\t', value.len) != NULL) {
+        return refuse(raw, 400, "tab in a field that frames the body");
+    }
+    return special[i].take(raw, ub_slice_trim(value));
+}
 
 static bool check_field(struct ub_rawhead *raw, struct ub_slice line)
 {
@@ -259,10 +271,7 @@ static bool check_field(struct ub_rawhead *raw, struct ub_slice line)
     }
     for (size_t i = 0; i < UB_COUNT(special); i++) {
         if (name.len == special[i].name.len && ub_slice_eq_nocase(name, special[i].name)) {
-            if (raw->kind == UB_RAWHEAD_TRAILER) {
-                return refuse(raw, 400, "trailer field that frames or routes");
-            }
-            return special[i].take(raw, ub_slice_trim(after(line, name.len + 1)));
+            return take_special(raw, i, after(line, name.len + 1));
         }
     }
     return true;
