@@ -16,21 +16,23 @@
 #include "base/slice.h"
 #include "base/time.h"
 #include "http/head.h"
+#include "net/loop.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 struct ub_call;
 struct ub_origin;
-struct ub_loop;
 struct ub_connection;
+struct ub_dial;
+struct ub_sending;
 
 struct ub_call_handler {
     void (*head)(struct ub_call *call, const struct ub_http_head *head); /* final status, no 1xx */
     void (*body)(struct ub_call *call, struct ub_slice chunk);           /* valid for the call */
     /* OK: complete by its own framing (`clean`), or by close where the framing allows that. Else
-     * CONNECT_REFUSED, CONNECT_FAILED, TLS_FAILED, RESET (nothing or not all came), BAD_ANSWER
-     * (broken framing), TRUNCATED (cut inside the body). `words` say more for the log; static text.
-     */
+     * CONNECT_REFUSED, CONNECT_FAILED, TLS_FAILED, RESET (no whole head came), BAD_ANSWER (broken
+     * framing), TRUNCATED (cut inside the body), NO_MEMORY. `words` say more for the log; static
+     * text. */
     void (*ended)(struct ub_call *call, enum ub_error error, const char *words);
 };
 
@@ -49,12 +51,16 @@ struct ub_call_request {
 struct ub_call {
     const struct ub_call_handler *handler;
     void *user;
-    struct ub_connection *connection; /* private from here on */
     struct ub_origin *origin;
-    struct ub_call *next;
-    uint8_t state;
-    bool paused;
     bool reused; /* the connection was a kept-alive one */
+    bool paused; /* private from here on */
+    uint8_t state;
+    uint8_t error;
+    struct ub_connection *connection;
+    struct ub_dial *dial;
+    struct ub_sending *sending;
+    struct ub_task task;
+    const char *words;
 };
 
 /* Starts the call. It never calls back from inside this function. */
@@ -84,7 +90,7 @@ struct ub_origin_options {
 
 /* NULL without memory. Texts are copied. */
 struct ub_origin *ub_origin_new(struct ub_loop *loop, const struct ub_origin_options *options);
-/* No call may be running. Idle connections are closed. */
+/* No call may be running. Idle connections are closed, probes are forgotten. */
 void ub_origin_free(struct ub_origin *origin);
 
 /* Name, connect and TLS, without a request; `done` is called once. False without memory. A good

@@ -1,6 +1,7 @@
 #include "net/loop.h"
 
 #include "base/alloc.h"
+#include "net/resolve.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -111,6 +112,7 @@ struct ub_loop *ub_loop_new(void)
 void ub_loop_free(struct ub_loop *loop)
 {
     run_tasks(loop);
+    ub_resolver_free(loop->resolver);
     uv_close((uv_handle_t *)&loop->timer, NULL);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     if (loop->async.data != NULL) {

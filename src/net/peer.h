@@ -15,13 +15,14 @@ struct ub_peer {
 };
 
 /* Turns the loop until `condition`; false after ten seconds. */
-#define UB_UNTIL(loop, condition)                              \
-    ({                                                         \
-        ub_ns until_limit = ub_clock_now() + 10 * UB_SECOND;   \
-        while (!(condition) && ub_clock_now() < until_limit) { \
-            ub_loop_turn((loop), UB_MS);                       \
-        }                                                      \
-        (condition);                                           \
+#define UB_UNTIL(loop, condition)                                            \
+    ({                                                                       \
+        ub_ns until_limit = ub_clock_now() + 10 * UB_SECOND;                 \
+        bool until_met;                                                      \
+        while (!(until_met = (condition)) && ub_clock_now() < until_limit) { \
+            ub_loop_turn((loop), UB_MS);                                     \
+        }                                                                    \
+        until_met;                                                           \
     })
 
 /* A connection to 127.0.0.1; with receive_buffer > 0 its SO_RCVBUF. Aborts when it cannot. */

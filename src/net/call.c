@@ -1,0 +1,468 @@
+#include "net/client.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <string.h>
+
+/* Small enough that what lies between an upstream and a slow reader stays under 256 KiB. */
+#define READ_MAX (32 * 1024)
+
+enum call_state {
+    OVER,
+    FAILED, /* `ended` is posted */
+    DIALING,
+    RUNNING,
+};
+
+static const struct ub_http1_limits response_limits = {
+    .head_max = 64 * 1024,
+    .target_max = 1,
+    .body_max = UINT64_MAX,
+};
+
+static struct ub_connection *of_stream(struct ub_stream *stream)
+{
+    return (struct ub_connection *)((char *)stream - offsetof(struct ub_connection, stream));
+}
+
+/* ---- connections ---- */
+
+static void on_idle_over(struct ub_deadline *deadline)
+{
+    struct ub_connection *connection =
+        (struct ub_connection *)((char *)deadline - offsetof(struct ub_connection, idle_due));
+    ub_connection_close(connection);
+}
+
+static void on_resume(struct ub_task *task);
+
+struct ub_connection *ub_connection_new(struct ub_origin *origin, struct ub_dial *dial)
+{
+    struct ub_connection *connection = ub_calloc(1, sizeof *connection);
+    if (connection == NULL) {
+        return NULL;
+    }
+    connection->origin = origin;
+    connection->dial = dial;
+    connection->idle_due.expired = on_idle_over;
+    connection->resume.run = on_resume;
+    ub_http1_init(&connection->parser, UB_HTTP1_RESPONSES, &response_limits);
+    return connection;
+}
+
+void ub_connection_close(struct ub_connection *connection)
+{
+    if (connection->prev != NULL) { /* in the pool, or one of a dial's tries */
+        connection->prev->next = connection->next;
+        connection->next->prev = connection->prev;
+        connection->prev = connection->next = NULL;
+        connection->origin->idle_count -= connection->dial == NULL;
+    }
+    connection->dial = NULL;
+    connection->call = NULL;
+    ub_deadline_disarm(&connection->idle_due);
+    ub_task_drop(&connection->resume);
+    ub_http1_close(&connection->parser);
+    ub_buf_free(&connection->held);
+    ub_stream_close(&connection->stream, false);
+}
+
+/* ---- the end of a call ---- */
+
+/* The call is over for us; its connection is no longer its own. */
+static struct ub_connection *let_go(struct ub_call *call)
+{
+    struct ub_connection *connection = call->connection;
+    call->connection = NULL;
+    call->state = OVER;
+    ub_sending_give(call->origin, call->sending);
+    call->sending = NULL;
+    if (connection != NULL) {
+        connection->call = NULL;
+    }
+    return connection;
+}
+
+static void fail(struct ub_call *call, enum ub_error error, const char *words)
+{
+    struct ub_connection *connection = let_go(call);
+    if (connection != NULL) {
+        ub_connection_close(connection);
+    }
+    call->handler->ended(call, error, words);
+}
+
+static void run_failed(struct ub_task *task)
+{
+    struct ub_call *call = (struct ub_call *)((char *)task - offsetof(struct ub_call, task));
+    fail(call, (enum ub_error)call->error, call->words);
+}
+
+static void fail_soon(struct ub_call *call, enum ub_error error, const char *words)
+{
+    call->state = FAILED;
+    call->error = (uint8_t)error;
+    call->words = words;
+    ub_loop_post(call->origin->loop, &call->task);
+}
+
+void ub_call_failed(struct ub_call *call, enum ub_error error, const char *words)
+{
+    fail(call, error, words);
+}
+
+static bool is_sent(const struct ub_sending *sending)
+{
+    return sending->part_now == sending->part_count;
+}
+
+/* A whole answer. `rest`: bytes that follow it. */
+static void complete(struct ub_connection *connection, size_t rest)
+{
+    struct ub_call *call = connection->call;
+    bool reusable = connection->parser.keep_alive && is_sent(call->sending) && rest == 0 &&
+                    !connection->send_failed && !connection->stream.input_over;
+    let_go(call);
+    if (reusable) {
+        ub_http1_forget_head(&connection->parser);
+        ub_buf_free(&connection->held);
+        ub_pool_give(connection);
+    } else {
+        ub_connection_close(connection);
+    }
+    call->handler->ended(call, UB_ERR_OK, "complete");
+}
+
+/* ---- sending ---- */
+
+/* Sends what the socket takes. False: it takes nothing more. */
+static bool send_on(struct ub_connection *connection)
+{
+    struct ub_sending *sending = connection->call->sending;
+    if (connection->send_failed || is_sent(sending)) {
+        return !connection->send_failed;
+    }
+    struct ub_slice parts[1 + UB_CALL_BODY_MAX];
+    uint32_t count = sending->part_count - sending->part_now;
+    memcpy(parts, sending->part + sending->part_now, count * sizeof *parts);
+    parts[0].ptr += sending->part_sent;
+    parts[0].len -= sending->part_sent;
+    ssize_t taken = ub_stream_write(&connection->stream, parts, count);
+    if (taken < 0) {
+        connection->send_failed = true;
+        ub_stream_want_write(&connection->stream, false);
+        return false;
+    }
+    size_t left = (size_t)taken;
+    while (!is_sent(sending)) {
+        size_t of_part = sending->part[sending->part_now].len - sending->part_sent;
+        if (left < of_part) {
+            sending->part_sent += left;
+            break;
+        }
+        left -= of_part;
+        sending->part_now++;
+        sending->part_sent = 0;
+    }
+    ub_stream_want_write(&connection->stream, !is_sent(sending));
+    return true;
+}
+
+static bool send_from_start(struct ub_call *call, struct ub_connection *connection)
+{
+    call->state = RUNNING;
+    call->connection = connection;
+    call->sending->part_now = 0;
+    call->sending->part_sent = 0;
+    connection->call = call;
+    connection->answered = connection->head_seen = connection->send_failed = false;
+    connection->parser.head_request = call->sending->head_request;
+    if (call->paused) {
+        ub_stream_pause(&connection->stream);
+    }
+    return send_on(connection);
+}
+
+void ub_call_connected(struct ub_call *call, struct ub_connection *connection)
+{
+    send_from_start(call, connection); /* if it fails, reading will tell */
+}
+
+static void dial(struct ub_call *call)
+{
+    call->state = DIALING;
+    call->reused = false;
+    if (!ub_dial_start(call->origin, call, call->sending->connect_by_ns, NULL, NULL)) {
+        fail_soon(call, UB_ERR_NO_MEMORY, "no memory");
+    }
+}
+
+/* The kept-alive connection was dead before anything of an answer came: take a fresh one. */
+static bool retry_stale(struct ub_connection *connection)
+{
+    struct ub_call *call = connection->call;
+    if (!call->reused || connection->answered) {
+        return false;
+    }
+    call->connection = NULL;
+    ub_connection_close(connection);
+    dial(call);
+    return true;
+}
+
+/* ---- reading ---- */
+
+static void bad_answer(struct ub_connection *connection)
+{
+    bool memory = connection->parser.bad.status == 503;
+    fail(connection->call, memory ? UB_ERR_NO_MEMORY : UB_ERR_BAD_ANSWER,
+         connection->parser.bad.words);
+}
+
+/* Hands on what is in `in` until it is used up, the call pauses, or it is over. */
+static void parse(struct ub_connection *connection, struct ub_slice *in)
+{
+    struct ub_call *call = connection->call;
+    while (connection->call == call && !call->paused) {
+        switch (ub_http1_next(&connection->parser, in)) {
+        case UB_HTTP1_MORE:
+            return;
+        case UB_HTTP1_HEAD:
+            connection->head_seen = true;
+            call->handler->head(call, connection->parser.head);
+            break;
+        case UB_HTTP1_BODY:
+            call->handler->body(call, connection->parser.body);
+            break;
+        case UB_HTTP1_END:
+            complete(connection, in->len);
+            return;
+        case UB_HTTP1_BAD:
+            bad_answer(connection);
+            return;
+        }
+    }
+}
+
+static void on_input(struct ub_stream *stream, struct ub_slice bytes)
+{
+    struct ub_connection *connection = of_stream(stream);
+    if (connection->dial != NULL) {
+        ub_dial_input(connection, bytes);
+        return;
+    }
+    struct ub_call *call = connection->call;
+    if (call == NULL) { /* nobody asked it anything */
+        ub_connection_close(connection);
+        return;
+    }
+    connection->answered = true;
+    parse(connection, &bytes);
+    if (connection->call == call && bytes.len > 0) {
+        ub_buf_add_slice(&connection->held, bytes);
+        if (connection->held.failed) {
+            fail(call, UB_ERR_NO_MEMORY, "no memory");
+        }
+    }
+}
+
+static void on_resume(struct ub_task *task)
+{
+    struct ub_connection *connection =
+        (struct ub_connection *)((char *)task - offsetof(struct ub_connection, resume));
+    struct ub_call *call = connection->call;
+    struct ub_buf held = connection->held;
+    connection->held = (struct ub_buf){0};
+    struct ub_slice in = ub_buf_slice(&held);
+    parse(connection, &in);
+    if (connection->call != call || in.len == 0) {
+        ub_buf_free(&held);
+    } else { /* paused again: keep the rest in its old place */
+        ub_buf_drop(&held, held.len - in.len);
+        connection->held = held;
+    }
+    if (connection->call == call && !call->paused) {
+        ub_stream_resume(&connection->stream);
+    }
+}
+
+static void on_finished(struct ub_stream *stream, bool clean)
+{
+    struct ub_connection *connection = of_stream(stream);
+    if (connection->dial != NULL) {
+        ub_dial_broken(connection, UB_ERR_CONNECT_FAILED, "closed while connecting");
+        return;
+    }
+    if (connection->call == NULL) {
+        ub_connection_close(connection);
+        return;
+    }
+    if (retry_stale(connection)) {
+        return;
+    }
+    bool truncated = connection->head_seen;
+    if (ub_http1_eof(&connection->parser) == UB_HTTP1_END && clean) {
+        complete(connection, 0);
+    } else if (truncated) {
+        fail(connection->call, UB_ERR_TRUNCATED, "closed inside the body");
+    } else {
+        fail(connection->call, UB_ERR_RESET,
+             connection->answered ? "closed inside the head" : "closed without an answer");
+    }
+}
+
+static void on_broken(struct ub_stream *stream, enum ub_error error, const char *words)
+{
+    struct ub_connection *connection = of_stream(stream);
+    if (connection->dial != NULL) {
+        ub_dial_broken(connection, error, words);
+    } else if (connection->call == NULL) {
+        ub_connection_close(connection);
+    } else if (!retry_stale(connection)) {
+        fail(connection->call, connection->head_seen ? UB_ERR_TRUNCATED : UB_ERR_RESET, words);
+    }
+}
+
+static void on_opened(struct ub_stream *stream)
+{
+    ub_dial_opened(of_stream(stream));
+}
+
+static void on_writable(struct ub_stream *stream)
+{
+    struct ub_connection *connection = of_stream(stream);
+    if (connection->call != NULL) {
+        send_on(connection);
+    }
+}
+
+static void on_closed(struct ub_stream *stream)
+{
+    ub_free(of_stream(stream));
+}
+
+const struct ub_stream_handler ub_connection_handler = {
+    .opened = on_opened,
+    .input = on_input,
+    .finished = on_finished,
+    .writable = on_writable,
+    .broken = on_broken,
+    .closed = on_closed,
+};
+
+/* ---- verbs ---- */
+
+static bool wants_length(struct ub_slice method)
+{
+    return ub_slice_is(method, "POST") || ub_slice_is(method, "PUT") ||
+           ub_slice_is(method, "PATCH");
+}
+
+static void write_target(struct ub_buf *out, const struct ub_origin *origin,
+                         const struct ub_call_request *request)
+{
+    if (origin->proxy_host == NULL || origin->tls) {
+        ub_http1_write_request(out, request->method, request->target);
+        return;
+    }
+    struct ub_buf absolute = {0}; /* a proxy wants to know the host (RFC 9112, 3.2.2) */
+    ub_buf_printf(&absolute, "http://%s%.*s", origin->authority, UB_SLICE_ARG(request->target));
+    out->failed = out->failed || absolute.failed;
+    ub_http1_write_request(out, request->method, ub_buf_slice(&absolute));
+    ub_buf_free(&absolute);
+    if (origin->proxy_credentials != NULL) {
+        ub_http1_write_field(out, UB_LIT("Proxy-Authorization"),
+                             ub_slice_of(origin->proxy_credentials));
+    }
+}
+
+/* False without memory. */
+static bool copy_request(struct ub_sending *sending, const struct ub_origin *origin,
+                         const struct ub_call_request *request)
+{
+    assert(request->body_count <= UB_CALL_BODY_MAX);
+    struct ub_buf *head = &sending->head;
+    size_t length = 0;
+    for (uint32_t i = 0; i < request->body_count; i++) {
+        length += request->body[i].len;
+        if (request->body[i].len > 0) {
+            sending->part[1 + sending->part_count++] = request->body[i];
+        }
+    }
+    write_target(head, origin, request);
+    ub_http1_write_field(head, UB_LIT("Host"), ub_slice_of(origin->authority));
+    for (uint32_t i = 0; i < request->field_count; i++) {
+        ub_http1_write_field(head, request->fields[i].name, request->fields[i].value);
+    }
+    if (length > 0 || wants_length(request->method)) {
+        ub_buf_printf(head, "Content-Length: %zu\r\n", length);
+    }
+    ub_http1_write_end(head);
+    sending->part[0] = ub_buf_slice(head);
+    sending->part_count++;
+    sending->connect_by_ns = request->connect_by_ns;
+    sending->head_request = ub_slice_is(request->method, "HEAD");
+    return !head->failed;
+}
+
+void ub_call_start(struct ub_call *call, struct ub_origin *origin,
+                   const struct ub_call_request *request)
+{
+    call->origin = origin;
+    call->connection = NULL;
+    call->dial = NULL;
+    call->paused = call->reused = false;
+    call->task = (struct ub_task){.run = run_failed};
+    call->sending = ub_sending_take(origin);
+    if (call->sending == NULL || !copy_request(call->sending, origin, request)) {
+        fail_soon(call, UB_ERR_NO_MEMORY, "no memory");
+        return;
+    }
+    struct ub_connection *kept = ub_pool_take(origin);
+    if (kept == NULL) {
+        dial(call);
+        return;
+    }
+    call->reused = true;
+    if (!send_from_start(call, kept)) {
+        retry_stale(kept);
+    }
+}
+
+void ub_call_cancel(struct ub_call *call)
+{
+    ub_task_drop(&call->task);
+    if (call->dial != NULL) {
+        ub_dial_cancel(call->dial);
+    }
+    if (call->state != OVER) {
+        struct ub_connection *connection = let_go(call);
+        if (connection != NULL) {
+            ub_connection_close(connection);
+        }
+    }
+}
+
+void ub_call_pause(struct ub_call *call)
+{
+    call->paused = true;
+    if (call->connection != NULL) {
+        ub_stream_pause(&call->connection->stream);
+        ub_task_drop(&call->connection->resume);
+    }
+}
+
+void ub_call_resume(struct ub_call *call)
+{
+    call->paused = false;
+    if (call->connection == NULL) {
+        return;
+    }
+    if (call->connection->held.len > 0) {
+        ub_loop_post(call->origin->loop, &call->connection->resume);
+    } else {
+        ub_stream_resume(&call->connection->stream);
+    }
+}
