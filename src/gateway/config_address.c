@@ -1,6 +1,6 @@
 #include "gateway/config_address.h"
 
-#include <arpa/inet.h>
+#include "base/ip.h"
 #include <string.h>
 
 static bool read_port(struct ub_slice text, uint16_t *port)
@@ -43,10 +43,10 @@ static bool split_host(struct ub_slice text, struct ub_slice *host, struct ub_sl
     return *after == ':' && port->len > 0;
 }
 
-static bool is_ip(const char *host, int family)
+static bool is_ip(struct ub_slice host, bool v6)
 {
-    struct in6_addr address;
-    return inet_pton(family, host, &address) == 1;
+    uint8_t address[16];
+    return v6 ? ub_ip6_parse(host, address) : ub_ip4_parse(host, address);
 }
 
 const char *ub_conf_address_parse(struct ub_slice text, struct ub_arena *arena,
@@ -69,20 +69,10 @@ const char *ub_conf_address_parse(struct ub_slice text, struct ub_arena *arena,
     if (out->host == NULL) {
         return "out of memory";
     }
-    if (!is_ip(out->host, bracketed ? AF_INET6 : AF_INET)) {
+    if (!is_ip(host, bracketed)) {
         return "has no IP address: write one (IPv6 in brackets), localhost, or only :PORT";
     }
     return NULL;
-}
-
-bool ub_conf_address_is_loopback(const struct ub_address *address)
-{
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (inet_pton(AF_INET, address->host, &v4) == 1) {
-        return ntohl(v4.s_addr) >> 24 == 127;
-    }
-    return inet_pton(AF_INET6, address->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 static bool host_name(struct ub_slice host)
@@ -117,7 +107,7 @@ static const char *url_host(struct ub_slice authority, struct ub_arena *arena,
         *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c);
     }
     out->host = text;
-    if (bracketed ? !is_ip(text, AF_INET6) : !host_name(host)) {
+    if (bracketed ? !is_ip(host, true) : !host_name(host)) {
         return "has a bad host";
     }
     return NULL;

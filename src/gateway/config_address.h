@@ -9,7 +9,6 @@
  * allocated without brackets, "localhost" as 127.0.0.1. NULL, or what is wrong. */
 const char *ub_conf_address_parse(struct ub_slice text, struct ub_arena *arena,
                                   struct ub_address *out);
-bool ub_conf_address_is_loopback(const struct ub_address *address);
 
 /* Scheme, host, port and path of an upstream's base URL. NULL, or what is wrong. */
 const char *ub_conf_url_parse(struct ub_slice text, struct ub_arena *arena,

@@ -1,5 +1,6 @@
 #include "gateway/config_build.h"
 
+#include "base/ip.h"
 #include "gateway/config_address.h"
 #include "gateway/config_files.h"
 #include <string.h>
@@ -53,7 +54,8 @@ static bool build_address(struct ub_conf_builder *b, const struct ub_conf_text *
 static void check_open(struct ub_conf_builder *b, const struct ub_address *address,
                        struct ub_place at)
 {
-    if (b->root->tenants.count == 0 && !b->config->open && !ub_conf_address_is_loopback(address)) {
+    if (b->root->tenants.count == 0 && !b->config->open &&
+        !ub_ip_is_loopback(ub_slice_of(address->host))) {
         ub_conf_problem(b->problems, at,
                         "without 'tenants' everybody who reaches this address could use the keys "
                         "of the upstreams; if that is meant, say 'open: true'");

@@ -1,3 +1,4 @@
+#include "base/ip.h"
 #include "gateway/config_address.h"
 #include "gateway/config_build.h"
 #include "gateway/config_files.h"
@@ -84,7 +85,7 @@ static bool is_ourselves(const struct ub_config *config, const struct ub_upstrea
         const struct ub_address *listen = &config->listen[i];
         bool everywhere = strcmp(listen->host, "0.0.0.0") == 0 || strcmp(listen->host, "::") == 0;
         if (listen->port == to.port && (strcmp(listen->host, to.host) == 0 ||
-                                        (everywhere && ub_conf_address_is_loopback(&to)))) {
+                                        (everywhere && ub_ip_is_loopback(ub_slice_of(to.host))))) {
             return true;
         }
     }
