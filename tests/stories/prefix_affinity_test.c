@@ -1,0 +1,112 @@
+/* A prompt that begins like an earlier one goes where that one went, because the cache is warm
+ * there: a conversation grows at one place; under the load bound, and not to one that is ejected. */
+#include "sim/world.h"
+
+#define TALKS 12
+#define TURNS 20
+
+static const char *const names[] = {"a", "b", "c", "d"};
+static uint64_t prefix[TALKS][UB_PREFIX_MARKS];
+static uint32_t tokens[UB_PREFIX_MARKS];
+
+static struct ub_world *four(void)
+{
+    struct ub_world *world = ub_world_new((struct ub_world_options){.seed = 6, .quiet = true});
+    ub_world_policy(world, 0)->affinity = UB_AFFINITY_PREFIX;
+    for (int i = 0; i < 4; i++) {
+        ub_world_upstream(world, names[i], 300 * UB_MS);
+    }
+    for (uint32_t i = 0; i < UB_PREFIX_MARKS; i++) {
+        tokens[i] = 200 * (i + 1);
+        for (uint32_t t = 0; t < TALKS; t++) {
+            prefix[t][i] = ub_mix64(1000 * (t + 1) + i);
+        }
+    }
+    return world;
+}
+
+/* Turn n of a conversation: n blocks of 200 tokens, all but the last known. */
+static uint32_t ask(struct ub_world *world, uint32_t talk, uint32_t turn, ub_ns at)
+{
+    return ub_world_ask(world, (struct ub_ask){.at = at,
+                                               .prompt_tokens = 200 * (turn + 1),
+                                               .prefix_count = turn + 1,
+                                               .prefix = prefix[talk],
+                                               .prefix_tokens = tokens});
+}
+
+static void test_conversations(void)
+{
+    struct ub_world *world = four();
+    uint32_t number[TURNS][TALKS];
+    for (uint32_t turn = 0; turn < TURNS; turn++) {
+        for (uint32_t talk = 0; talk < TALKS; talk++) {
+            number[turn][talk] = ask(world, talk, turn, (turn * TALKS + talk) * 300 * UB_MS);
+        }
+    }
+    ub_world_run(world);
+    uint32_t warm = 0;
+    for (uint32_t turn = 2; turn < TURNS; turn++) {
+        for (uint32_t talk = 0; talk < TALKS; talk++) {
+            warm += ub_world_result(world, number[turn][talk]).upstream ==
+                    ub_world_result(world, number[turn - 1][talk]).upstream;
+        }
+    }
+    UB_CHECK(warm > (TURNS - 2) * TALKS * 8 / 10, "%u of %d turns find a warm cache", warm,
+             (TURNS - 2) * TALKS);
+    uint64_t max = 0;
+    for (int i = 0; i < 4; i++) {
+        uint64_t started = ub_world_upstream_named(world, names[i])->started;
+        max = started > max ? started : max;
+    }
+    UB_CHECK(max <= TURNS * TALKS / 4 * 3 / 2, "and nobody has much more than a quarter");
+    UB_CHECK(ub_world_broken(world) == NULL, "every promise was kept");
+    ub_world_free(world);
+}
+
+static void test_one_prefix_for_all(void)
+{
+    struct ub_world *world = four();
+    for (uint32_t i = 0; i < 2000; i++) {
+        ask(world, 0, 9, i * 20 * UB_MS);
+    }
+    ub_world_run_until(world, 40 * UB_SECOND);
+    double sum = 0, max = 0;
+    for (int i = 0; i < 4; i++) {
+        double busy = ub_world_upstream_named(world, names[i])->busy_ns;
+        sum += busy;
+        max = busy > max ? busy : max;
+    }
+    UB_CHECK(max / (sum / 4) <= 1.3, "a common system prompt floods nobody, max/mean %.2f",
+             max / (sum / 4));
+    ub_world_run(world);
+    UB_CHECK(ub_world_broken(world) == NULL, "every promise was kept");
+    ub_world_free(world);
+}
+
+static void test_ejected(void)
+{
+    struct ub_world *world = four();
+    uint32_t first = ask(world, 0, 5, 0);
+    ub_world_run(world);
+    const struct ub_sim_upstream *home = ub_world_result(world, first).upstream;
+    ub_world_kill(world, home->name);
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < 10; i++) {
+        last = ask(world, 0, 6 + i, ub_world_now(world) + i * 2 * UB_SECOND);
+    }
+    ub_world_run(world);
+    UB_CHECK(ub_world_result(world, last).upstream != home &&
+                 ub_world_result(world, last).outcome == UB_SIM_FINISHED,
+             "an ejected one is left in spite of its cache");
+    UB_CHECK(ub_world_result(world, last).attempts == 1, "without trying there first");
+    ub_world_free(world);
+}
+
+int main(void)
+{
+    test_conversations();
+    test_one_prefix_for_all();
+    test_ejected();
+    return ub_test_done();
+}
