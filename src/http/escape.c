@@ -1,16 +1,19 @@
 #include "http/escape.h"
 
 #include <assert.h>
-#include <stddef.h>
 
-static int hex_digit(unsigned char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* Values of hexadecimal digits plus one, so that 0 is "none". */
+static const uint8_t hex_digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
+
+/* What the letter behind the backslash stands for. */
+static const char letters[256] = {
+    ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+    ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+};
 
 static const char *done(struct ub_escape *escape, uint32_t code_point)
 {
@@ -40,7 +43,7 @@ static const char *take_unit(struct ub_escape *escape)
 
 static const char *take_digit(struct ub_escape *escape, char c)
 {
-    int digit = hex_digit((unsigned char)c);
+    int digit = hex_digits[(unsigned char)c] - 1;
     if (digit < 0) {
         return "an escape that is not \\u and four hexadecimal digits";
     }
@@ -50,27 +53,36 @@ static const char *take_digit(struct ub_escape *escape, char c)
 
 static const char *take_letter(struct ub_escape *escape, char c)
 {
-    switch (c) {
-    case 'u':
+    if (c == 'u') {
         escape->state = UB_ESCAPE_HEX;
         return NULL;
-    case '"':
-    case '\\':
-    case '/':
-        return done(escape, (uint32_t)c);
-    case 'b':
-        return done(escape, '\b');
-    case 'f':
-        return done(escape, '\f');
-    case 'n':
-        return done(escape, '\n');
-    case 'r':
-        return done(escape, '\r');
-    case 't':
-        return done(escape, '\t');
-    default:
-        return "an unknown escape";
     }
+    char letter = letters[(unsigned char)c];
+    return letter == '\0' ? "an unknown escape" : done(escape, (uint32_t)letter);
+}
+
+size_t ub_escape_whole(const char *p, const char *end, uint32_t *code_point)
+{
+    if (end - p < 2) {
+        return 0;
+    }
+    *code_point = (uint32_t)letters[(unsigned char)p[1]];
+    if (*code_point != 0) {
+        return 2;
+    }
+    if (p[1] != 'u' || end - p < 6) {
+        return 0;
+    }
+    uint32_t unit = 0;
+    for (int i = 2; i < 6; i++) {
+        int digit = hex_digits[(unsigned char)p[i]] - 1;
+        if (digit < 0) {
+            return 0;
+        }
+        unit = unit << 4 | (uint32_t)digit;
+    }
+    *code_point = unit;
+    return unit == 0 || (unit >= 0xd800 && unit <= 0xdfff) ? 0 : 6;
 }
 
 const char *ub_escape_next(struct ub_escape *escape, char c)

@@ -6,6 +6,7 @@
 #define UB_HTTP_ESCAPE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum ub_escape_state {
@@ -37,5 +38,9 @@ static inline void ub_escape_begin(struct ub_escape *escape)
 
 /* A byte behind the backslash. Words when it may not stand here, else NULL. */
 const char *ub_escape_next(struct ub_escape *escape, char c);
+
+/* The common sequences at once: `p` stands at a backslash. The length of the sequence, or 0 when it
+ * is bad, a surrogate, NUL, or goes on behind `end`: then take it byte by byte. */
+size_t ub_escape_whole(const char *p, const char *end, uint32_t *code_point);
 
 #endif

@@ -1,5 +1,6 @@
 #include "http/json.h"
 
+#include "http/number.h"
 #include <assert.h>
 
 /* What may come next, between tokens. */
@@ -15,7 +16,7 @@ enum state {
     BROKEN,
 };
 
-/* The token that we are inside of. Numbers have a state for each place in their grammar. */
+/* The token that we are inside of. */
 enum token {
     NONE,
     IN_KEY,
@@ -23,14 +24,7 @@ enum token {
     IN_TRUE,
     IN_FALSE,
     IN_NULL,
-    NUM_MINUS,
-    NUM_ZERO,
-    NUM_INT,
-    NUM_POINT,
-    NUM_FRACTION,
-    NUM_E,
-    NUM_E_SIGN,
-    NUM_EXPONENT,
+    IN_NUMBER,
 };
 
 #define RUN_LONG   64                  /* from here on a part of its own is cheaper than a copy */
@@ -165,6 +159,32 @@ static bool run_over(struct ub_json *json, const char *run, const char *p, bool 
     return false;
 }
 
+/* Escapes come in crowds. While something is staged, this takes plain characters and the common
+ * escapes as far as it can, and leaves the rest to the general way. */
+static const char *stage_crowd(struct ub_json *json, const char *p, const char *end)
+{
+    size_t staged = json->staged;
+    bool at_special = true;
+    while (at_special && staged < STAGE_FULL) {
+        size_t len = ub_text_copy_plain(json->stage + staged, sizeof json->stage - staged, p, end,
+                                        &at_special);
+        staged += len;
+        p += len;
+        if (!at_special || *p != '\\' || staged >= STAGE_FULL) {
+            break;
+        }
+        uint32_t code_point;
+        len = ub_escape_whole(p, end, &code_point);
+        if (len == 0) {
+            break;
+        }
+        staged += ub_utf8_write(json->stage + staged, code_point);
+        p += len;
+    }
+    json->staged = (uint16_t)staged;
+    return p;
+}
+
 static enum ub_json_found string_parts(struct ub_json *json, const char **at, const char *end,
                                        const char **words)
 {
@@ -180,6 +200,12 @@ static enum ub_json_found string_parts(struct ub_json *json, const char **at, co
             *words = take_escape(json, *p);
             p += *words == NULL;
         } else {
+            if (json->staged > 0 && json->utf8.left == 0) {
+                p = stage_crowd(json, p, end);
+                if (p == end || json->staged >= STAGE_FULL) {
+                    continue;
+                }
+            }
             const char *window = window_end(json, p, end);
             const char *run = p;
             p = raw_characters(json, p, window, words);
@@ -224,33 +250,7 @@ static enum ub_json_found string(struct ub_json *json, struct ub_slice *in)
 
 /* Numbers and literals ------------------------------------------------------------------------ */
 
-/* The place in the number behind `c`; NONE: `c` is not part of the number. */
-static enum token number_step(enum token place, char c)
-{
-    bool digit = c >= '0' && c <= '9';
-    switch (place) {
-    case NUM_MINUS:
-        return c == '0' ? NUM_ZERO : digit ? NUM_INT : NONE;
-    case NUM_ZERO:
-    case NUM_INT:
-        if (digit) {
-            return place == NUM_INT ? NUM_INT : NONE;
-        }
-        return c == '.' ? NUM_POINT : (c | 0x20) == 'e' ? NUM_E : NONE;
-    case NUM_POINT:
-        return digit ? NUM_FRACTION : NONE;
-    case NUM_FRACTION:
-        return digit ? NUM_FRACTION : (c | 0x20) == 'e' ? NUM_E : NONE;
-    case NUM_E:
-        return digit ? NUM_EXPONENT : c == '+' || c == '-' ? NUM_E_SIGN : NONE;
-    case NUM_E_SIGN:
-    case NUM_EXPONENT:
-        return digit ? NUM_EXPONENT : NONE;
-    default:
-        return NONE;
-    }
-}
-
+/* As much of a number as its text has room for. */
 static void stage_number(struct ub_json *json, const char *from, const char *to)
 {
     size_t len = (size_t)(to - from);
@@ -258,28 +258,36 @@ static void stage_number(struct ub_json *json, const char *from, const char *to)
     stage_bytes(json, from, from + (len < room ? len : room));
 }
 
-static enum ub_json_found number(struct ub_json *json, struct ub_slice *in)
+static enum ub_json_found number_over(struct ub_json *json, const char *from, const char *to)
 {
-    const char *end = in->ptr + in->len;
-    const char *p = in->ptr;
-    enum token place = json->token;
-    enum token next = NONE;
-    while (p < end && (next = number_step(place, *p)) != NONE) {
-        place = next;
-        p++;
+    if (json->staged == 0) {
+        size_t len = (size_t)(to - from);
+        json->text = (struct ub_slice){from, len < UB_JSON_STAGE ? len : UB_JSON_STAGE};
+    } else {
+        stage_number(json, from, to);
+        text_from_stage(json);
     }
-    json->token = (uint8_t)place;
-    stage_number(json, in->ptr, p);
-    advance(json, in, (size_t)(p - in->ptr));
-    if (p == end) {
-        return UB_JSON_MORE;
-    }
-    if (place != NUM_ZERO && place != NUM_INT && place != NUM_FRACTION && place != NUM_EXPONENT) {
-        return fail(json, "a number that is cut short");
-    }
-    text_from_stage(json);
     value_over(json);
     return UB_JSON_NUMBER;
+}
+
+static enum ub_json_found number(struct ub_json *json, struct ub_slice *in)
+{
+    const char *from = in->ptr;
+    const char *end = in->ptr + in->len;
+    enum ub_number place = json->number;
+    const char *p = ub_number_run(&place, from, end);
+    json->number = (uint8_t)place;
+    advance(json, in, (size_t)(p - from));
+    if (p == end) {
+        stage_number(json, from, p);
+        return UB_JSON_MORE;
+    }
+    if (ub_number_is_whole(place)) {
+        return number_over(json, from, p);
+    }
+    return fail(json,
+                place == UB_NUMBER_START ? "a value is missing" : "a number that is cut short");
 }
 
 static enum ub_json_found literal(struct ub_json *json, struct ub_slice *in)
@@ -332,11 +340,12 @@ static enum ub_json_found close(struct ub_json *json, bool object)
     return object ? UB_JSON_OBJECT_END : UB_JSON_ARRAY_END;
 }
 
-/* The first byte of a token, which stays for the token's own reader if it has one. */
+/* The first byte stays for the token's own reader, quotes excepted. */
 static void token_begins(struct ub_json *json, enum token token)
 {
     json->token = (uint8_t)token;
     json->literal_at = 0;
+    json->number = UB_NUMBER_START;
 }
 
 static enum ub_json_found value_begins(struct ub_json *json, struct ub_slice *in, char c)
@@ -360,16 +369,9 @@ static enum ub_json_found value_begins(struct ub_json *json, struct ub_slice *in
         token_begins(json, IN_NULL);
         return UB_JSON_MORE;
     default:
-        break;
+        token_begins(json, IN_NUMBER);
+        return UB_JSON_MORE;
     }
-    enum token number = c == '-' ? NUM_MINUS : number_step(NUM_MINUS, c);
-    if (number == NONE) {
-        return fail(json, "a value is missing");
-    }
-    token_begins(json, number);
-    stage_number(json, in->ptr, in->ptr + 1);
-    advance(json, in, 1);
-    return UB_JSON_MORE;
 }
 
 static enum ub_json_found key_begins(struct ub_json *json, struct ub_slice *in, char c)
@@ -463,9 +465,10 @@ static enum ub_json_found step(struct ub_json *json, struct ub_slice *in)
     case IN_FALSE:
     case IN_NULL:
         return literal(json, in);
-    default:
-        return number(json, in);
+    case IN_NUMBER:
+        break;
     }
+    return number(json, in);
 }
 
 enum ub_json_found ub_json_next(struct ub_json *json, struct ub_slice *in)

@@ -49,6 +49,7 @@ struct ub_json {
     uint8_t state;
     uint8_t token;
     uint8_t literal_at;
+    uint8_t number;
     struct ub_escape escape;
     struct ub_utf8 utf8;
     uint16_t staged;

@@ -32,8 +32,7 @@ static void set_mark(struct ub_prompt *prompt)
     prompt->next_mark += prompt->next_mark * 3 / 10;
 }
 
-/* Not further than to the next mark. */
-static void take(struct ub_prompt *prompt, struct ub_slice piece)
+static void count(struct ub_prompt *prompt, struct ub_slice piece)
 {
     uint64_t high = ub_text_count_high(piece.ptr, piece.len);
     uint64_t units = (piece.len - high) * UNITS_ASCII_BYTE + high * UNITS_OTHER_BYTE;
@@ -42,6 +41,14 @@ static void take(struct ub_prompt *prompt, struct ub_slice piece)
         prompt->media_left -= units;
     }
     prompt->units += units;
+}
+
+/* Not further than to the next mark. */
+static void take(struct ub_prompt *prompt, struct ub_slice piece)
+{
+    if (!prompt->media || prompt->media_left > 0) {
+        count(prompt, piece);
+    }
     prompt->hashed += piece.len;
     XXH64_update(&prompt->hash, piece.ptr, piece.len);
     if (prompt->hashed == prompt->next_mark) {
@@ -80,13 +87,17 @@ void ub_prompt_media(struct ub_prompt *prompt, bool media)
     prompt->media_left = (uint64_t)UB_PROMPT_MEDIA_TOKENS * UNITS;
 }
 
+/* Whole and with its separator, so that it is one step for the hash. */
 void ub_prompt_token(struct ub_prompt *prompt, struct ub_slice number)
 {
+    char text[32];
+    size_t len = number.len < sizeof text - 1 ? number.len : sizeof text - 1;
+    memcpy(text, number.ptr, len);
+    text[len] = '\xff';
+    prompt->units += UNITS;
     prompt->media = true; /* not counted by its digits */
     prompt->media_left = 0;
-    prompt->units += UNITS;
-    add(prompt, number);
-    add(prompt, UB_LIT("\xff"));
+    add(prompt, (struct ub_slice){text, len + 1});
     prompt->media = false;
 }
 

@@ -221,6 +221,20 @@ static bool stream_option_begins(struct ub_scan *scan)
     return true;
 }
 
+/* Most keys stand somewhere inside tools and schemas and mean nothing to us. */
+static void key_part(struct ub_scan *scan)
+{
+    uint32_t depth = scan->json.depth;
+    if (depth == 1) {
+        hash_key(scan, scan->json.text);
+    }
+    bool matters = scan->member == MESSAGES || scan->member == STREAM_OPTIONS ||
+                   scan->member == RESPONSE_FORMAT;
+    if (depth == 1 || matters) {
+        gather(&scan->key, scan->json.text);
+    }
+}
+
 static bool key_over(struct ub_scan *scan)
 {
     bool ok = true;
@@ -409,8 +423,7 @@ static bool take(struct ub_scan *scan, enum ub_json_found found)
     switch (found) {
     case UB_JSON_KEY_PART:
     case UB_JSON_KEY:
-        hash_key(scan, scan->json.text);
-        gather(&scan->key, scan->json.text);
+        key_part(scan);
         return found == UB_JSON_KEY_PART || key_over(scan);
     case UB_JSON_STRING_PART:
         string_part(scan);

@@ -72,19 +72,41 @@ static const char *three_byte_run(const char *p, const char *end)
 }
 #endif
 
+static bool continues(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* Length of the well-formed character at `p`, which is not ASCII; 0 when there is none. */
+static size_t utf8_len(const char *p, const char *end)
+{
+    unsigned char lead = (unsigned char)p[0];
+    if (lead < 0xe0) {
+        return lead >= 0xc2 && end - p >= 2 && continues(p[1]) ? 2 : 0;
+    }
+    if (end - p < 3 || !continues(p[1]) || !continues(p[2])) {
+        return 0;
+    }
+    unsigned char second = (unsigned char)p[1];
+    if (lead < 0xf0) {
+        bool overlong = lead == 0xe0 && second < 0xa0;
+        bool surrogate = lead == 0xed && second > 0x9f;
+        return overlong || surrogate ? 0 : 3;
+    }
+    bool overlong = lead == 0xf0 && second < 0x90;
+    bool too_big = lead > 0xf4 || (lead == 0xf4 && second > 0x8f);
+    return !overlong && !too_big && end - p >= 4 && continues(p[3]) ? 4 : 0;
+}
+
 const char *ub_text_utf8(const char *p, const char *end)
 {
     p = three_byte_run(p, end);
     while (p < end && ((unsigned char)*p & 0x80) != 0) {
-        struct ub_utf8 utf8 = {0};
-        const char *q = p;
-        do {
-            if (q == end || !ub_utf8_next(&utf8, (unsigned char)*q)) {
-                return p;
-            }
-            q++;
-        } while (utf8.left > 0);
-        p = q;
+        size_t len = utf8_len(p, end);
+        if (len == 0) {
+            break;
+        }
+        p += len;
     }
     return p;
 }

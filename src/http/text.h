@@ -18,8 +18,8 @@
 #define UB_TEXT_LANES(byte) (0x0101010101010101u * (uint64_t)(byte))
 #define UB_TEXT_HIGH        UB_TEXT_LANES(0x80)
 
-/* Something may be wrong in the high bit of each lane of `x` that is zero. Lanes above a true hit
- * can be false hits, so this only says *whether* there is one. */
+/* The high bit of each lane of `x` that is zero. Lanes above a true hit can be false hits, so this
+ * only says *whether* there is one. */
 static inline uint64_t ub_text_zero_lanes(uint64_t x)
 {
     return (x - UB_TEXT_LANES(1)) & ~x & UB_TEXT_HIGH;
@@ -38,20 +38,23 @@ static inline bool ub_text_has_special(uint64_t x)
             ub_text_zero_lanes(x ^ UB_TEXT_LANES('\\'))) != 0;
 }
 
+#ifdef __SSE2__
+/* A bit for each byte that is not plain. Signed: bytes from 0x80 on are below the space, too. */
+static inline int ub_text_special_mask(__m128i x)
+{
+    __m128i low = _mm_cmplt_epi8(x, _mm_set1_epi8(0x20));
+    __m128i quote = _mm_cmpeq_epi8(x, _mm_set1_epi8('"'));
+    __m128i backslash = _mm_cmpeq_epi8(x, _mm_set1_epi8('\\'));
+    return _mm_movemask_epi8(_mm_or_si128(low, _mm_or_si128(quote, backslash)));
+}
+#endif
+
 /* The first byte of [p, end) that is not plain, or `end`. */
 static inline const char *ub_text_plain(const char *p, const char *end)
 {
 #ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"');
-    const __m128i backslash = _mm_set1_epi8('\\');
-    const __m128i space = _mm_set1_epi8(0x20);
     while (end - p >= 16) {
-        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-        /* Signed: bytes from 0x80 on are below the space, too. */
-        __m128i hit =
-            _mm_or_si128(_mm_cmplt_epi8(x, space),
-                         _mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, backslash)));
-        int mask = _mm_movemask_epi8(hit);
+        int mask = ub_text_special_mask(_mm_loadu_si128((const __m128i *)(const void *)p));
         if (mask != 0) {
             return p + __builtin_ctz((unsigned)mask);
         }
@@ -70,6 +73,43 @@ static inline const char *ub_text_plain(const char *p, const char *end)
         p++;
     }
     return p;
+}
+
+/* Copies plain bytes from `p` to `out` while both sides have a vector's room, and returns how many;
+ * `*at_special` says that the byte behind them is not plain. */
+static inline size_t ub_text_copy_plain(char *out, size_t room, const char *p, const char *end,
+                                        bool *at_special)
+{
+    size_t done = 0;
+    *at_special = false;
+#ifdef __SSE2__
+    while (room - done >= 16 && (size_t)(end - p) - done >= 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + done));
+        _mm_storeu_si128((__m128i *)(void *)(out + done), x);
+        int mask = ub_text_special_mask(x);
+        if (mask != 0) {
+            *at_special = true;
+            return done + (size_t)__builtin_ctz((unsigned)mask);
+        }
+        done += 16;
+    }
+#else
+    while (room - done >= 8 && (size_t)(end - p) - done >= 8) {
+        uint64_t x;
+        memcpy(&x, p + done, 8);
+        if (ub_text_has_special(x)) {
+            while (ub_text_is_plain((unsigned char)p[done])) {
+                out[done] = p[done];
+                done++;
+            }
+            *at_special = true;
+            return done;
+        }
+        memcpy(out + done, &x, 8);
+        done += 8;
+    }
+#endif
+    return done;
 }
 
 /* The first CR or LF of [p, end), or `end`. */
