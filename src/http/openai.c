@@ -1,0 +1,296 @@
+#include "http/openai.h"
+
+#include "http/complaint.h"
+#include "http/walk.h"
+
+/* What is gathered on the way through one answer. */
+struct reading {
+    struct ub_walk walk;
+    struct ub_openai_chunk *chunk;
+    struct ub_complaint complaint;
+    bool complains; /* an error object, in one of its forms */
+    bool has_choices;
+    bool has_data;
+    const char *usage_begin; /* of the key, or of the comma before it */
+    const char *usage_end;   /* of the value */
+    bool usage_first;
+};
+
+static void read_count(struct ub_walk *walk, uint32_t *value)
+{
+    if (!ub_walk_count(walk, value)) {
+        ub_walk_skip(walk);
+    }
+}
+
+static void read_details(struct ub_walk *walk, struct ub_openai_usage *usage)
+{
+    struct ub_slice key;
+    if (!ub_walk_object(walk)) {
+        ub_walk_skip(walk);
+        return;
+    }
+    while (ub_walk_key(walk, &key)) {
+        if (ub_slice_is(key, "cached_tokens")) {
+            read_count(walk, &usage->cached);
+        } else {
+            ub_walk_skip(walk);
+        }
+    }
+}
+
+/* OpenAI's names, and DeepSeek's own for the cached part. */
+static void read_usage(struct reading *reading)
+{
+    struct ub_walk *walk = &reading->walk;
+    struct ub_openai_usage *usage = &reading->chunk->usage;
+    struct ub_slice key;
+    if (!ub_walk_object(walk)) {
+        ub_walk_skip(walk);
+        return;
+    }
+    reading->chunk->has_usage = true;
+    *usage = (struct ub_openai_usage){0};
+    while (ub_walk_key(walk, &key)) {
+        if (ub_slice_is(key, "prompt_tokens")) {
+            read_count(walk, &usage->input);
+        } else if (ub_slice_is(key, "completion_tokens")) {
+            read_count(walk, &usage->output);
+        } else if (ub_slice_is(key, "prompt_cache_hit_tokens")) {
+            read_count(walk, &usage->cached);
+        } else if (ub_slice_is(key, "prompt_tokens_details")) {
+            read_details(walk, usage);
+        } else {
+            ub_walk_skip(walk);
+        }
+    }
+}
+
+static enum ub_finish finish_of(struct ub_slice word)
+{
+    static const struct {
+        const char *word;
+        enum ub_finish finish;
+    } finishes[] = {
+        {"", UB_FINISH_NONE},
+        {"stop", UB_FINISH_STOP},
+        {"length", UB_FINISH_LENGTH},
+        {"tool_calls", UB_FINISH_TOOLS},
+        {"function_call", UB_FINISH_TOOLS},
+        {"content_filter", UB_FINISH_CONTENT_FILTER},
+        {"insufficient_system_resource", UB_FINISH_NO_RESOURCE},
+        {"abort", UB_FINISH_ABORTED},
+        {"error", UB_FINISH_ABORTED},
+    };
+    for (size_t i = 0; i < UB_COUNT(finishes); i++) {
+        if (ub_slice_is(word, finishes[i].word)) {
+            return finishes[i].finish;
+        }
+    }
+    return UB_FINISH_OTHER;
+}
+
+/* A reason that is no failure is something for the user, but for `stop`, which may end nothing. */
+static void read_finish(struct reading *reading)
+{
+    struct ub_openai_chunk *chunk = reading->chunk;
+    struct ub_slice word;
+    if (!ub_walk_string(&reading->walk, &word)) {
+        ub_walk_skip(&reading->walk);
+        return;
+    }
+    enum ub_finish finish = finish_of(word);
+    if (finish == UB_FINISH_NONE) {
+        return;
+    }
+    chunk->finish = finish;
+    if (finish == UB_FINISH_NO_RESOURCE) {
+        chunk->error = UB_ERR_NO_RESOURCE;
+    } else if (finish == UB_FINISH_ABORTED) {
+        chunk->error = UB_ERR_UPSTREAM_ERROR;
+    } else if (finish != UB_FINISH_STOP) {
+        chunk->payload = true;
+    }
+}
+
+/* `delta` or `message`. Fields we do not know are for the user, as long as there is something in
+ * them. */
+static void read_delta(struct reading *reading)
+{
+    struct ub_walk *walk = &reading->walk;
+    struct ub_slice key;
+    if (!ub_walk_object(walk)) {
+        ub_walk_skip(walk);
+        return;
+    }
+    while (ub_walk_key(walk, &key)) {
+        bool says = ub_walk_says(walk);
+        reading->chunk->payload = reading->chunk->payload || (says && !ub_slice_is(key, "role"));
+    }
+}
+
+static void read_choice(struct reading *reading)
+{
+    struct ub_walk *walk = &reading->walk;
+    struct ub_slice key;
+    reading->chunk->choices++;
+    if (!ub_walk_object(walk)) {
+        ub_walk_skip(walk);
+        return;
+    }
+    while (ub_walk_key(walk, &key)) {
+        if (ub_slice_is(key, "delta") || ub_slice_is(key, "message")) {
+            read_delta(reading);
+        } else if (ub_slice_is(key, "finish_reason")) {
+            read_finish(reading);
+        } else if (ub_slice_is(key, "text")) {
+            bool says = ub_walk_says(walk);
+            reading->chunk->payload = reading->chunk->payload || says;
+        } else {
+            ub_walk_skip(walk);
+        }
+    }
+}
+
+static void read_choices(struct reading *reading)
+{
+    if (!ub_walk_array(&reading->walk)) {
+        ub_walk_skip(&reading->walk);
+        return;
+    }
+    reading->has_choices = true;
+    while (ub_walk_element(&reading->walk)) {
+        read_choice(reading);
+    }
+}
+
+/* "object": "error" is how older vLLM says it. */
+static void read_object_kind(struct reading *reading)
+{
+    struct ub_slice kind;
+    if (!ub_walk_string(&reading->walk, &kind)) {
+        ub_walk_skip(&reading->walk);
+        return;
+    }
+    reading->complains = reading->complains || ub_slice_is(kind, "error");
+}
+
+static void read_member(struct reading *reading, struct ub_slice key)
+{
+    struct ub_walk *walk = &reading->walk;
+    if (ub_slice_is(key, "choices")) {
+        read_choices(reading);
+    } else if (ub_slice_is(key, "usage")) {
+        read_usage(reading);
+        reading->usage_end = walk->p;
+    } else if (ub_slice_is(key, "error")) {
+        reading->complains = ub_complaint_walk(walk, &reading->complaint) || reading->complains;
+    } else if (ub_slice_is(key, "object")) {
+        read_object_kind(reading);
+    } else if (ub_slice_is(key, "data")) {
+        reading->has_data = ub_walk_says(walk);
+        reading->chunk->payload = reading->chunk->payload || reading->has_data;
+    } else if (!ub_complaint_member(walk, key, &reading->complaint)) {
+        ub_walk_skip(walk);
+    }
+}
+
+/* The span of the usage member with the comma before it, or behind it when it is the first. */
+static struct ub_slice usage_cut(const struct reading *reading, const char *end)
+{
+    const char *to = reading->usage_end;
+    if (to == NULL) {
+        return (struct ub_slice){0};
+    }
+    if (reading->usage_first) {
+        while (to < end && (*to == ' ' || *to == '\n' || *to == '\r' || *to == '\t')) {
+            to++;
+        }
+        to = to < end && *to == ',' ? to + 1 : reading->usage_end;
+    }
+    return (struct ub_slice){reading->usage_begin, (size_t)(to - reading->usage_begin)};
+}
+
+static bool read_answer(struct ub_slice text, struct reading *reading)
+{
+    struct ub_walk *walk = &reading->walk;
+    struct ub_slice key;
+    *walk = ub_walk_of(text);
+    bool first = true;
+    if (!ub_walk_object(walk)) {
+        return false;
+    }
+    for (const char *before = walk->p; ub_walk_key(walk, &key); before = walk->p) {
+        if (ub_slice_is(key, "usage")) {
+            reading->usage_first = first;
+            reading->usage_begin = first ? key.ptr - 1 : before;
+        }
+        read_member(reading, key);
+        first = false;
+    }
+    if (!ub_walk_over(walk)) {
+        return false;
+    }
+    struct ub_openai_chunk *chunk = reading->chunk;
+    chunk->usage_cut = usage_cut(reading, text.ptr + text.len);
+    chunk->usage_only = chunk->has_usage && chunk->choices == 0 && !reading->has_data;
+    if (reading->complains) {
+        chunk->error = ub_complaint_error(&reading->complaint);
+        chunk->words = reading->complaint.message;
+    }
+    return true;
+}
+
+bool ub_openai_chunk_read(struct ub_slice data, struct ub_openai_chunk *chunk)
+{
+    struct reading reading = {.chunk = chunk};
+    *chunk = (struct ub_openai_chunk){0};
+    return read_answer(data, &reading);
+}
+
+enum ub_error ub_openai_answer(struct ub_slice body, struct ub_openai_usage *usage)
+{
+    struct ub_openai_chunk chunk = {0};
+    struct reading reading = {.chunk = &chunk};
+    if (!read_answer(body, &reading)) {
+        return UB_ERR_BAD_ANSWER;
+    }
+    if (usage != NULL) {
+        *usage = chunk.usage;
+    }
+    if (chunk.error != UB_ERR_OK) {
+        return chunk.error;
+    }
+    if (chunk.payload) {
+        return UB_ERR_OK;
+    }
+    return reading.has_choices ? UB_ERR_EMPTY_ANSWER : UB_ERR_BAD_ANSWER;
+}
+
+enum ub_error ub_openai_refusal(int status, struct ub_slice body)
+{
+    struct ub_complaint complaint;
+    ub_complaint_read(body, &complaint);
+    return ub_complaint_refusal(status, &complaint);
+}
+
+bool ub_openai_is_error(struct ub_slice body)
+{
+    struct ub_walk walk = ub_walk_of(body);
+    struct ub_slice key;
+    bool found = false;
+    if (!ub_walk_object(&walk)) {
+        return false;
+    }
+    while (ub_walk_key(&walk, &key)) {
+        struct ub_complaint complaint = {0};
+        if (ub_slice_is(key, "error")) {
+            bool object = ub_walk_is_object(&walk);
+            ub_complaint_walk(&walk, &complaint);
+            found = object && complaint.message.ptr != NULL;
+        } else {
+            ub_walk_skip(&walk);
+        }
+    }
+    return ub_walk_over(&walk) && found;
+}
