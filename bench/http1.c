@@ -1,9 +1,6 @@
-/* http1_bench.c - what the HTTP/1.1 parser alone costs, in nanoseconds of CPU.
- *
- *     ninja -C build src/http/http1_bench && build/src/http/http1_bench
- */
-#include "base/time.h"
+/* http1.c - what the HTTP/1.1 parser alone costs, in nanoseconds of CPU. */
 #include "http/http1.h"
+#include "base/time.h"
 
 #include <inttypes.h>
 #include <stdio.h>
