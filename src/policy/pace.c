@@ -141,10 +141,18 @@ ub_ns ub_pace_expect(const struct ub_pace *pace, uint32_t prompt_tokens, ub_ns n
     return expect > 0 ? expect : 1;
 }
 
+/* Four deviations, and never less than as long again: a steady upstream has next to no deviation, and its
+ * first queue would look like silence (RFC 6298 has its clock granularity for the same reason). */
+static double usual_wait(const struct ub_pace *pace)
+{
+    double margin = DEVIATIONS * pace->dev_ns;
+    return pace->wait_ns + (margin > pace->wait_ns ? margin : pace->wait_ns);
+}
+
 ub_ns ub_pace_deadline(const struct ub_pace *pace, uint32_t prompt_tokens, ub_ns min_ns,
                        ub_ns max_ns)
 {
-    double wait = pace->wait_ns + DEVIATIONS * pace->dev_ns;
+    double wait = usual_wait(pace);
     ub_ns bounded = wait > (double)max_ns ? max_ns : ub_ns_clamp((ub_ns)wait, min_ns, max_ns);
     return ub_ns_after(bounded, ub_pace_prefill(pace, prompt_tokens));
 }
@@ -157,8 +165,7 @@ ub_ns ub_pace_whole_deadline(const struct ub_pace *pace, uint32_t prompt_tokens,
     if (per_token == 0 || max_tokens == 0) {
         return half_ns;
     }
-    double wait = pace->wait_ns + DEVIATIONS * pace->dev_ns;
-    double whole = wait + WHOLE_SLACK * (double)per_token * (double)max_tokens +
+    double whole = usual_wait(pace) + WHOLE_SLACK * (double)per_token * (double)max_tokens +
                    prefill_ns(pace, prompt_tokens);
     return whole > (double)half_ns ? half_ns : ub_ns_min(ub_ns_max((ub_ns)whole, min_ns), half_ns);
 }

@@ -58,6 +58,16 @@ static void test_learned(void)
     UB_CHECK(ub_pace_expect(&pace, 100, now + UB_MINUTE) < 3 * UB_SECOND, "and fades");
 }
 
+static void test_steady(void)
+{
+    struct ub_pace pace = {0};
+    for (int i = 0; i < 100; i++) {
+        ub_pace_first(&pace, 10, 6 * UB_SECOND, UB_SECOND);
+    }
+    UB_CHECK(ub_pace_deadline(&pace, 10, MIN_NS, MAX_NS) >= 12 * UB_SECOND,
+             "a steady upstream may take twice as long as usual");
+}
+
 static void test_late(void)
 {
     struct ub_pace pace = {0};
@@ -94,6 +104,7 @@ int main(void)
 {
     test_unlearned();
     test_learned();
+    test_steady();
     test_late();
     test_whole_answers();
     return ub_test_done();
