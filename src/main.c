@@ -3,6 +3,7 @@
 #include "base/options.h"
 #include "gateway/commands.h"
 #include "tools/mock.h"
+#include "tools/serve.h"
 
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@ static const struct command {
     const char *help; /* one line; NULL = hidden */
     int (*run)(int argc, char **argv);
 } commands[] = {
+    {"serve", "run the gateway; without a configuration, a demo", ub_cmd_serve},
     {"check", "validate a configuration", ub_cmd_check},
     {"init", "write a first configuration for the service that the environment names", ub_cmd_init},
     {"key", "make an API key for a client", ub_cmd_key},

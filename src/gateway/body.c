@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define FIRST_ROOM                                                                \
+#define FIRST_ROOM \
     ((size_t)4096) /* most chats fit, see TRAFFIC figures in docs/ARCHITECTURE.md \
                     */
 

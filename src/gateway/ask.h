@@ -1,0 +1,26 @@
+/* ask.h - what an upstream is sent for a request: a head that we wrote, and the client's body with
+ * the upstream's name of the model and the wish for usage put in.
+ *
+ * The client's Authorization never leaves; of its head only a few fields do (intake.c).
+ */
+#ifndef UB_GATEWAY_ASK_H
+#define UB_GATEWAY_ASK_H
+
+#include "gateway/request.h"
+#include "gateway/splice.h"
+#include "net/call.h"
+
+#define UB_ASK_FIELDS (6 + UB_PASSED_FIELDS)
+
+struct ub_ask {
+    struct ub_call_request request; /* points into the rest, and into the request's body */
+    struct ub_http_field fields[UB_ASK_FIELDS];
+    struct ub_slice parts[UB_SPLICE_PARTS];
+    char target[512];
+};
+
+/* False: the target is too long for us. The parts stay valid as long as the request's body and the
+ * setup do. */
+bool ub_ask_write(struct ub_ask *ask, struct ub_request *request, const struct ub_site *site);
+
+#endif

@@ -1,0 +1,461 @@
+#include "gateway/attempt.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "gateway/ask.h"
+#include "gateway/reply.h"
+#include <assert.h>
+
+#define REFUSAL_MAX ((size_t)64 * 1024)
+#define LINGER_NS   UB_SECOND /* for the end of the framing after [DONE] */
+
+static void on_head(struct ub_call *call, const struct ub_http_head *head);
+static void on_body(struct ub_call *call, struct ub_slice chunk);
+static void on_ended(struct ub_call *call, enum ub_error error, const char *words);
+
+static const struct ub_call_handler handler = {on_head, on_body, on_ended};
+
+struct ub_attempt *ub_attempt_find(const struct ub_request *request, uint8_t number)
+{
+    struct ub_attempt *attempt = request->attempts;
+    while (attempt != NULL && attempt->number != number) {
+        attempt = attempt->next;
+    }
+    return attempt;
+}
+
+static ub_ns now_of(const struct ub_attempt *attempt)
+{
+    return ub_loop_now(attempt->request->worker->loop);
+}
+
+static void tell(struct ub_attempt *attempt, struct ub_event *event)
+{
+    event->request = attempt->request->id;
+    event->worker = attempt->request->worker->number;
+    event->attempt = attempt->number;
+    ub_worker_tell(attempt->request->worker, event);
+}
+
+static void drop_call(struct ub_attempt *attempt)
+{
+    if (!attempt->call_over) {
+        ub_call_cancel(&attempt->call);
+        attempt->call_over = true;
+        ub_timer_stop(attempt->request->worker->loop, &attempt->linger);
+        ub_request_call_over(attempt->request);
+    }
+}
+
+static void lingered(struct ub_timer *timer)
+{
+    drop_call(timer->user);
+}
+
+void ub_attempt_mute(struct ub_attempt *attempt)
+{
+    attempt->mute = true;
+    ub_relay_close(&attempt->relay);
+    ub_buf_free(&attempt->held);
+    if (attempt->call_over || attempt->lingers) {
+        return;
+    }
+    if (attempt->relay.done && attempt->relay.error == UB_ERR_OK) {
+        attempt->lingers = true;
+        ub_call_resume(&attempt->call);
+        ub_timer_start(attempt->request->worker->loop, &attempt->linger,
+                       now_of(attempt) + LINGER_NS);
+    } else {
+        drop_call(attempt);
+    }
+}
+
+static void note_end(struct ub_attempt *attempt, enum ub_error error)
+{
+    struct ub_request *request = attempt->request;
+    if (ub_error_blames(error)) {
+        const char *words = attempt->relay.words;
+        UB_LOG(WARN,
+               "attempt failed request=%s attempt=%u upstream=%s error=%s status=%d reason=\"%s\"",
+               request->name, attempt->number, attempt->site->config->name, ub_error_slug(error),
+               attempt->status, words == NULL ? ub_error_words(error) : words);
+    }
+    ub_metrics_add(request->worker->shard, UB_METRIC_ATTEMPTS, attempt->site->slot, error, 1);
+    if (attempt->number <= UB_COUNT(request->tried)) {
+        struct ub_try *try = &request->tried[attempt->number - 1];
+        try->error = (uint8_t)error;
+        try->running = false;
+        try->ms = (uint32_t)((now_of(attempt) - attempt->started_at) / UB_MS);
+    }
+}
+
+/* The attempt is over; the brain decides what follows. */
+static void end(struct ub_attempt *attempt, enum ub_error error)
+{
+    const struct ub_openai_usage *usage = &attempt->relay.usage;
+    struct ub_request *request = attempt->request;
+    if (error == UB_ERR_OK) {
+        request->tokens_in = usage->input;
+        request->tokens_out = usage->output;
+        request->tokens_cached = usage->cached;
+    }
+    attempt->relay.error = error;
+    attempt->mute = true;
+    note_end(attempt, error);
+    tell(attempt, &(struct ub_event){.type = UB_EV_ENDED,
+                                     .ended = {.error = error,
+                                               .not_before = attempt->not_before,
+                                               .tokens_in = usage->input,
+                                               .tokens_out = usage->output,
+                                               .tokens_cached = usage->cached}});
+    ub_attempt_mute(attempt);
+}
+
+void ub_attempt_cancel(struct ub_attempt *attempt, enum ub_error error)
+{
+    if (!attempt->mute) {
+        attempt->relay.error = error;
+        note_end(attempt, error);
+        ub_attempt_mute(attempt);
+    }
+}
+
+void ub_attempt_free(struct ub_attempt *attempt)
+{
+    assert(attempt->call_over);
+    ub_relay_close(&attempt->relay);
+    ub_buf_free(&attempt->held);
+    ub_free(attempt);
+}
+
+static void note_start(struct ub_request *request, const struct ub_action *action,
+                       const struct ub_site *site, ub_ns now)
+{
+    ub_metrics_add(request->worker->shard, UB_METRIC_STARTS, action->reason, 0, 1);
+    request->tries = action->attempt;
+    if (request->started_at == 0) {
+        request->started_at = now;
+    }
+    if (action->attempt <= UB_COUNT(request->tried)) {
+        request->tried[action->attempt - 1] = (struct ub_try){
+            .site = (uint16_t)(site - request->view->setup->sites),
+            .reason = (uint8_t)action->reason,
+            .running = true,
+            .start_ms = (uint32_t)((now - request->arrived_at) / UB_MS),
+        };
+    }
+}
+
+void ub_attempt_start(struct ub_request *request, const struct ub_action *action)
+{
+    const struct ub_site *site = ub_setup_site(request->view->setup, action->upstream);
+    assert(site != NULL); /* the brain only names what the request's own routes know */
+    ub_ns now = ub_loop_now(request->worker->loop);
+    note_start(request, action, site, now);
+    struct ub_attempt *attempt = ub_calloc(1, sizeof *attempt);
+    struct ub_ask ask;
+    if (attempt == NULL || !ub_ask_write(&ask, request, site)) {
+        ub_free(attempt);
+        ub_worker_tell(request->worker, &(struct ub_event){.type = UB_EV_ENDED,
+                                                           .request = request->id,
+                                                           .worker = request->worker->number,
+                                                           .attempt = action->attempt,
+                                                           .ended = {.error = UB_ERR_NO_MEMORY}});
+        return;
+    }
+    attempt->call = (struct ub_call){.handler = &handler, .user = attempt};
+    attempt->linger = (struct ub_timer){.fire = lingered, .user = attempt};
+    attempt->request = request;
+    attempt->site = site;
+    attempt->number = action->attempt;
+    attempt->started_at = now;
+    attempt->length = -1;
+    attempt->held.max = UB_HELD_MAX + UB_READ_MAX;
+    ub_relay_init(&attempt->relay, !request->wants_usage);
+    attempt->next = request->attempts;
+    request->attempts = attempt;
+    request->calls++;
+    ub_call_start(&attempt->call, ub_view_origin(request->view, site), &ask.request);
+}
+
+/* --- refusals -------------------------------------------------------------------------------- */
+
+static void keep(struct ub_kept *kept, struct ub_attempt *attempt, bool stream)
+{
+    ub_buf_free(&kept->bytes);
+    *kept = (struct ub_kept){
+        .attempt = attempt->number,
+        .site = (uint16_t)(attempt->site - attempt->request->view->setup->sites),
+        .status = attempt->status,
+        .stream = stream,
+        .bytes = attempt->held,
+    };
+    attempt->held = (struct ub_buf){0};
+}
+
+static void refused(struct ub_attempt *attempt)
+{
+    enum ub_error error = ub_openai_refusal(attempt->status, ub_buf_slice(&attempt->held));
+    keep(&attempt->request->refused, attempt, false);
+    end(attempt, error);
+}
+
+/* --- streams --------------------------------------------------------------------------------- */
+
+static void pass(struct ub_attempt *attempt, const struct ub_slice *parts, uint32_t count)
+{
+    struct ub_request *request = attempt->request;
+    if (request->exchange == NULL || count == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        request->bytes_out += parts[i].len;
+    }
+    if (!ub_exchange_send(request->exchange, parts, count) && !request->full) {
+        request->full = true;
+        ub_request_set_patient(request, true);
+        ub_call_pause(&attempt->call);
+    }
+}
+
+/* What the relay has for the client goes out, or is kept until it may. False without memory. */
+static bool flush(struct ub_attempt *attempt)
+{
+    struct ub_relay *relay = &attempt->relay;
+    if (attempt->forwarded) {
+        pass(attempt, relay->parts, relay->part_count);
+    } else {
+        for (uint32_t i = 0; i < relay->part_count; i++) {
+            ub_buf_add_slice(&attempt->held, relay->parts[i]);
+        }
+    }
+    relay->part_count = 0;
+    return !attempt->held.failed;
+}
+
+static void first_payload(struct ub_attempt *attempt)
+{
+    attempt->progress_at = now_of(attempt);
+    ub_metrics_observe(attempt->request->worker->shard, UB_METRIC_ATTEMPT_FIRST_TOKEN,
+                       attempt->site->slot, attempt->progress_at - attempt->started_at);
+    tell(attempt, &(struct ub_event){.type = UB_EV_FIRST_PAYLOAD});
+}
+
+static void stream_over(struct ub_attempt *attempt)
+{
+    if (attempt->relay.error == UB_ERR_EMPTY_ANSWER) {
+        keep(&attempt->request->empty, attempt, true);
+    }
+    end(attempt, attempt->relay.error);
+}
+
+/* At most four words about progress in the time after which silence counts as a stall. */
+static void progress(struct ub_attempt *attempt)
+{
+    const struct ub_request *request = attempt->request;
+    const struct ub_routes *routes = &request->view->setup->config->routes;
+    ub_ns now = now_of(attempt);
+    if (now - attempt->progress_at >= routes->models[request->model].policy.stall_ns / 4) {
+        attempt->progress_at = now;
+        tell(attempt, &(struct ub_event){.type = UB_EV_PROGRESS});
+    }
+}
+
+static void on_stream(struct ub_attempt *attempt, struct ub_slice chunk)
+{
+    struct ub_relay *relay = &attempt->relay;
+    uint32_t events = relay->events;
+    uint32_t payload = relay->payload;
+    for (;;) {
+        enum ub_relay_found found = ub_relay_next(relay, &chunk);
+        if (!flush(attempt)) {
+            end(attempt, UB_ERR_NO_MEMORY);
+            return;
+        }
+        if (found == UB_RELAY_MORE) {
+            break;
+        }
+        if (found == UB_RELAY_PAYLOAD) {
+            first_payload(attempt);
+        } else if (found == UB_RELAY_DONE || found == UB_RELAY_BROKEN) {
+            stream_over(attempt);
+        }
+        if (attempt->mute) {
+            return;
+        }
+    }
+    ub_metrics_add(attempt->request->worker->shard, UB_METRIC_STREAM_EVENTS, 0, 0,
+                   relay->events - events);
+    if (attempt->forwarded && relay->payload != payload) {
+        progress(attempt);
+    }
+}
+
+/* --- plain answers --------------------------------------------------------------------------- */
+
+static void on_plain(struct ub_attempt *attempt, struct ub_slice chunk)
+{
+    if (attempt->forwarded) {
+        pass(attempt, &chunk, 1);
+        progress(attempt);
+        return;
+    }
+    ub_buf_add_slice(&attempt->held, chunk);
+    if (attempt->held.failed) {
+        end(attempt, UB_ERR_NO_MEMORY);
+    } else if (attempt->held.len > UB_HELD_MAX) {
+        first_payload(attempt);
+    }
+}
+
+static void plain_over(struct ub_attempt *attempt)
+{
+    if (attempt->forwarded) {
+        end(attempt, UB_ERR_OK);
+        return;
+    }
+    attempt->complete = true;
+    enum ub_error error = ub_openai_answer(ub_buf_slice(&attempt->held), &attempt->relay.usage);
+    if (error == UB_ERR_OK && attempt->request->stream) {
+        error = UB_ERR_BAD_ANSWER;
+        attempt->relay.words = "a plain answer where a stream was asked for";
+    }
+    if (error == UB_ERR_EMPTY_ANSWER) {
+        keep(&attempt->request->empty, attempt, false);
+    }
+    if (error == UB_ERR_OK) {
+        first_payload(attempt);
+        if (attempt->mute) {
+            return;
+        }
+    }
+    end(attempt, error);
+}
+
+/* --- what the brain wants -------------------------------------------------------------------- */
+
+void ub_attempt_forward(struct ub_attempt *attempt)
+{
+    struct ub_request *request = attempt->request;
+    attempt->forwarded = true;
+    request->speaker = attempt;
+    request->spoke = attempt->site;
+    request->payload_at = now_of(attempt);
+    if (attempt->complete || request->exchange == NULL) {
+        return; /* FINISH follows, and then all of it goes out at once */
+    }
+    if (attempt->kind == UB_ATTEMPT_STREAM) {
+        ub_reply_stream(request);
+    } else {
+        ub_reply_plain(request, attempt->status, attempt->type, attempt->length);
+    }
+    struct ub_slice held = ub_buf_slice(&attempt->held);
+    pass(attempt, &held, 1);
+    ub_buf_free(&attempt->held);
+}
+
+void ub_attempt_finish(struct ub_attempt *attempt)
+{
+    struct ub_request *request = attempt->request;
+    if (attempt->kind == UB_ATTEMPT_STREAM) {
+        pass(attempt, &UB_SSE_DONE, 1);
+    } else if (attempt->complete) {
+        struct ub_slice held = ub_buf_slice(&attempt->held);
+        ub_reply_plain(request, attempt->status, attempt->type, (int64_t)held.len);
+        pass(attempt, &held, 1);
+    }
+    ub_exchange_end(request->exchange);
+}
+
+void ub_attempt_resume(struct ub_attempt *attempt)
+{
+    if (!attempt->call_over) {
+        ub_call_resume(&attempt->call);
+    }
+}
+
+void ub_attempt_still_alive(struct ub_attempt *attempt)
+{
+    if (!attempt->mute) {
+        progress(attempt);
+    }
+}
+
+/* --- what the upstream says ------------------------------------------------------------------ */
+
+static bool is_event_stream(struct ub_slice type)
+{
+    struct ub_slice want = UB_LIT("text/event-stream");
+    return type.len >= want.len && ub_slice_eq_nocase((struct ub_slice){type.ptr, want.len}, want);
+}
+
+static void on_head(struct ub_call *call, const struct ub_http_head *head)
+{
+    struct ub_attempt *attempt = call->user;
+    struct ub_slice type = ub_http_value(head, "content-type");
+    if (attempt->mute) {
+        return;
+    }
+    attempt->status = head->status;
+    attempt->length = head->content_length;
+    if (type.len < sizeof attempt->type) {
+        memcpy(attempt->type, type.ptr, type.len);
+    }
+    if (head->status < 200 || head->status > 299) {
+        attempt->kind = UB_ATTEMPT_REFUSED;
+        attempt->not_before = ub_openai_retry_at(head, ub_clock_now(), ub_clock_wall());
+    } else if (attempt->request->stream && is_event_stream(type)) {
+        attempt->kind = UB_ATTEMPT_STREAM;
+    } else {
+        attempt->kind = UB_ATTEMPT_PLAIN;
+    }
+}
+
+static void on_body(struct ub_call *call, struct ub_slice chunk)
+{
+    struct ub_attempt *attempt = call->user;
+    struct ub_request *request = attempt->request;
+    if (attempt->mute) {
+        return;
+    }
+    ub_metrics_add(request->worker->shard, UB_METRIC_BYTES, UB_SIDE_UPSTREAM, 0, chunk.len);
+    switch (attempt->kind) {
+    case UB_ATTEMPT_STREAM:
+        on_stream(attempt, chunk);
+        break;
+    case UB_ATTEMPT_PLAIN:
+        on_plain(attempt, chunk);
+        break;
+    case UB_ATTEMPT_ASKED:
+    case UB_ATTEMPT_REFUSED:
+        ub_buf_add_slice(&attempt->held, chunk);
+        if (attempt->held.failed || attempt->held.len > REFUSAL_MAX) {
+            refused(attempt);
+        }
+        break;
+    }
+}
+
+static void on_ended(struct ub_call *call, enum ub_error error, const char *words)
+{
+    struct ub_attempt *attempt = call->user;
+    struct ub_request *request = attempt->request;
+    attempt->call_over = true;
+    ub_timer_stop(request->worker->loop, &attempt->linger);
+    if (!attempt->mute) {
+        if (attempt->relay.words == NULL) {
+            attempt->relay.words = words;
+        }
+        if (attempt->kind == UB_ATTEMPT_REFUSED) {
+            refused(attempt);
+        } else if (error != UB_ERR_OK) {
+            end(attempt, error);
+        } else if (attempt->kind == UB_ATTEMPT_STREAM) {
+            ub_relay_end(&attempt->relay);
+            stream_over(attempt);
+        } else {
+            plain_over(attempt);
+        }
+    }
+    ub_request_call_over(request);
+}

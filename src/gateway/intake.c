@@ -1,0 +1,370 @@
+#include "gateway/intake.h"
+
+#include "base/alloc.h"
+#include "base/units.h"
+#include "gateway/auth.h"
+#include "gateway/cookie.h"
+#include "gateway/models.h"
+#include "gateway/reply.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MEMORY_WAIT_NS (5 * UB_SECOND) /* then the client is told to come back */
+#define ADOPTIONS_MAX  8               /* reloads that may overtake one arrival */
+
+/* Client fields that upstreams get to see; nothing else of a client's head leaves. */
+static const char *const passed_names[] = {"traceparent", "tracestate", "idempotency-key",
+                                           "openai-beta"};
+_Static_assert(UB_COUNT(passed_names) == UB_PASSED_FIELDS, "room for each of them");
+
+static void refuse_now(struct ub_request *request, enum ub_error outcome,
+                       const struct ub_refusal *refusal)
+{
+    ub_reply_refuse(request, refusal);
+    ub_request_end(request, outcome, UB_WHY_NONE);
+}
+
+static void refuse_as(struct ub_request *request, enum ub_error outcome)
+{
+    struct ub_refusal refusal = ub_refusal_of(outcome);
+    refusal.advice = UB_ADVICE_RETRY;
+    refusal.retry_after_ns = UB_SECOND;
+    refuse_now(request, outcome, &refusal);
+}
+
+static void refuse_client(struct ub_request *request, int status, const char *code,
+                          const char *words)
+{
+    refuse_now(request, UB_ERR_BAD_REQUEST,
+               &(struct ub_refusal){.status = status, .code = code, .message = ub_slice_of(words)});
+}
+
+static bool is_id_char(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_' || c == '.';
+}
+
+/* The client's own x-request-id when it is a harmless one, so that traces join up. */
+static void name_request(struct ub_request *request)
+{
+    struct ub_slice given = ub_http_value(request->head, "x-request-id");
+    bool usable = given.len > 0 && given.len < sizeof request->name;
+    for (size_t i = 0; i < given.len && usable; i++) {
+        usable = is_id_char(given.ptr[i]);
+    }
+    if (usable) {
+        memcpy(request->name, given.ptr, given.len);
+        return;
+    }
+    snprintf(request->name, sizeof request->name, "req-%016" PRIx64 "%08x",
+             ub_random_u64(&request->worker->random),
+             (unsigned)ub_random_u64(&request->worker->random));
+}
+
+static bool identify(struct ub_request *request)
+{
+    const struct ub_config *config = request->view->setup->config;
+    request->tenant = NULL;
+    if (config->tenant_count == 0) {
+        return true;
+    }
+    struct ub_slice key = ub_auth_key(request->head);
+    int index = ub_auth_tenant(config, key);
+    if (index < 0) {
+        refuse_client(request, 401, "invalid_api_key",
+                      key.len == 0 ? "no API key was given: send it as \"Authorization: Bearer\""
+                                   : "this API key is not known here");
+        return false;
+    }
+    request->tenant = &config->tenants[index];
+    return true;
+}
+
+static bool check_method(struct ub_request *request)
+{
+    const char *want = request->endpoint == UB_ENDPOINT_MODELS ? "GET" : "POST";
+    if (ub_slice_is(request->head->method, want)) {
+        return true;
+    }
+    refuse_client(request, 405, "method_not_allowed", "this page has no such method");
+    return false;
+}
+
+static bool check_encoding(struct ub_request *request)
+{
+    struct ub_slice encoding = ub_http_value(request->head, "content-encoding");
+    if (encoding.len == 0 || ub_slice_eq_nocase(encoding, UB_LIT("identity"))) {
+        return true;
+    }
+    refuse_client(request, 415, "unsupported_encoding",
+                  "request bodies must not be encoded (no Content-Encoding)");
+    return false;
+}
+
+bool ub_intake_head(struct ub_request *request)
+{
+    const struct ub_http_head *head = request->head;
+    struct ub_slice name;
+    name_request(request);
+    request->endpoint = ub_endpoint_find(head->target, &name);
+    if (request->endpoint == UB_ENDPOINT_UNKNOWN) {
+        refuse_client(request, 404, "unknown_url", "there is no such page here");
+        return false;
+    }
+    if (!check_method(request) || !identify(request)) {
+        return false;
+    }
+    if (request->endpoint == UB_ENDPOINT_MODELS) {
+        ub_models_answer(request, name);
+        return false;
+    }
+    if (!check_encoding(request)) {
+        return false;
+    }
+    request->scan = ub_scan_new();
+    if (request->scan == NULL) {
+        refuse_as(request, UB_ERR_NO_MEMORY);
+        return false;
+    }
+    uint64_t expected = head->content_length > 0 ? (uint64_t)head->content_length : 0;
+    ub_body_init(&request->body, &request->worker->gateway->budget, expected);
+    return true;
+}
+
+/* --- the body -------------------------------------------------------------------------------- */
+
+/* The rest is read and thrown away, since a client that is still sending might never see an answer
+ * that is followed by a reset. */
+static void spoil(struct ub_request *request, enum ub_error outcome, int status, const char *code,
+                  const char *words)
+{
+    request->spoilt = true;
+    request->outcome = outcome;
+    snprintf(request->words, sizeof request->words, "%s", words);
+    request->refusal =
+        (struct ub_refusal){.status = status, .code = code, .message = ub_slice_of(request->words)};
+    if (status == 503) {
+        request->refusal.advice = UB_ADVICE_RETRY;
+        request->refusal.retry_after_ns = UB_SECOND;
+    }
+    ub_body_close(&request->body);
+}
+
+static void spoil_memory(struct ub_request *request)
+{
+    spoil(request, UB_ERR_NO_MEMORY, 503, ub_error_slug(UB_ERR_NO_MEMORY),
+          ub_error_words(UB_ERR_NO_MEMORY));
+}
+
+void ub_intake_body(struct ub_request *request, struct ub_slice chunk)
+{
+    request->bytes_in += chunk.len;
+    if (request->spoilt) {
+        return;
+    }
+    if (!ub_scan_feed(request->scan, chunk)) {
+        spoil(request, UB_ERR_BAD_REQUEST, 400, "invalid_json", ub_scan_bad(request->scan));
+    } else if (!ub_body_add(&request->body, chunk)) {
+        spoil_memory(request);
+    } else if (!ub_budget_has_room(request->body.budget) && !request->patient) {
+        ub_exchange_pause_body(request->exchange);
+        request->patient_since = ub_loop_now(request->worker->loop);
+        ub_request_set_patient(request, true);
+    }
+}
+
+void ub_intake_tick(struct ub_request *request)
+{
+    if (ub_budget_has_room(request->body.budget)) {
+        ub_request_set_patient(request, false);
+        ub_exchange_resume_body(request->exchange);
+    } else if (ub_loop_now(request->worker->loop) - request->patient_since > MEMORY_WAIT_NS) {
+        refuse_as(request, UB_ERR_NO_MEMORY);
+    }
+}
+
+/* --- arriving -------------------------------------------------------------------------------- */
+
+static bool keep_passed_fields(struct ub_request *request)
+{
+    struct ub_slice values[UB_PASSED_FIELDS];
+    size_t size = 0;
+    for (uint32_t i = 0; i < UB_PASSED_FIELDS; i++) {
+        values[i] = ub_http_value(request->head, passed_names[i]);
+        size += values[i].len;
+    }
+    if (size == 0) {
+        return true;
+    }
+    char *at = request->passed_text = ub_malloc(size);
+    if (at == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < UB_PASSED_FIELDS; i++) {
+        if (values[i].len > 0) {
+            memcpy(at, values[i].ptr, values[i].len);
+            request->passed[request->passed_count++] = (struct ub_http_field){
+                ub_slice_of(passed_names[i]), (struct ub_slice){at, values[i].len}};
+            at += values[i].len;
+        }
+    }
+    return true;
+}
+
+static ub_ns seconds_of(struct ub_slice text)
+{
+    char copy[32];
+    if (text.len == 0 || text.len >= sizeof copy) {
+        return 0;
+    }
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    char *end;
+    double seconds = strtod(copy, &end);
+    bool sane = *end == '\0' && seconds > 0 && seconds < 1e6;
+    return sane ? (ub_ns)(seconds * (double)UB_SECOND) : 0;
+}
+
+/* How long the client will wait for its answer, as it says itself; 0 = it does not say. The SDKs'
+ * own figure is about reads, so it bounds only an answer that comes as a whole. */
+static ub_ns client_patience(const struct ub_request *request)
+{
+    ub_ns patience_ns = 0;
+    if (ub_duration_parse(ub_http_value(request->head, "x-unbusy-timeout"), &patience_ns) &&
+        patience_ns > 0) {
+        return patience_ns;
+    }
+    if (request->stream) {
+        return 0;
+    }
+    patience_ns = seconds_of(ub_http_value(request->head, "x-stainless-read-timeout"));
+    if (patience_ns == 0) {
+        patience_ns = seconds_of(ub_http_value(request->head, "x-stainless-timeout"));
+    }
+    return patience_ns;
+}
+
+static uint64_t hash_of(struct ub_slice text)
+{
+    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a, mixed: never 0 but by chance */
+    for (size_t i = 0; i < text.len; i++) {
+        hash = (hash ^ (unsigned char)text.ptr[i]) * 0x100000001b3u;
+    }
+    return text.len == 0 ? 0 : ub_mix64(hash);
+}
+
+static void fill_arrival(struct ub_request *request, struct ub_arrival *arrival)
+{
+    const struct ub_scan_fields *asked = ub_scan_fields(request->scan);
+    const struct ub_model_config *model = &request->view->setup->config->models[request->model];
+    ub_ns patience_ns = client_patience(request);
+    arrival->stream = request->stream;
+    arrival->heartbeat = request->stream;
+    arrival->can_retry = true;
+    arrival->prompt_tokens = asked->prompt_tokens;
+    arrival->max_tokens = asked->max_tokens;
+    arrival->client_deadline = patience_ns == 0 ? 0 : ub_clock_now() + patience_ns;
+    if (model->affinity_cookie != NULL) {
+        request->cookie_key =
+            ub_cookie_read(ub_http_value(request->head, "cookie"), model->affinity_cookie);
+    }
+    if (model->affinity_header != NULL) {
+        arrival->header_hash = hash_of(ub_http_value(request->head, model->affinity_header));
+    }
+    arrival->cookie_key = request->cookie_key;
+    arrival->client_hash = request->exchange->peer_hash;
+    arrival->prefix_count = asked->prefix_count;
+    memcpy(arrival->prefix, asked->prefix, asked->prefix_count * sizeof asked->prefix[0]);
+    memcpy(arrival->prefix_tokens, asked->prefix_tokens,
+           asked->prefix_count * sizeof asked->prefix_tokens[0]);
+}
+
+static bool find_model(struct ub_request *request)
+{
+    struct ub_slice name = ub_slice_of(ub_scan_fields(request->scan)->model_name);
+    request->model = ub_config_model(request->view->setup->config, name);
+    bool allowed = request->tenant == NULL || ub_auth_allows(request->tenant, name);
+    if (request->model >= 0 && allowed) {
+        return true;
+    }
+    snprintf(request->words, sizeof request->words, "the model \"%.*s\" does not exist here",
+             UB_SLICE_ARG(name));
+    refuse_now(request, UB_ERR_NO_ROUTE,
+               &(struct ub_refusal){.status = 404,
+                                    .code = "model_not_found",
+                                    .param = "model",
+                                    .message = ub_slice_of(request->words)});
+    return false;
+}
+
+static bool read_fields(struct ub_request *request)
+{
+    const struct ub_scan_fields *asked = ub_scan_fields(request->scan);
+    UB_ACCESS_TEXT(request->model_name, ub_slice_of(asked->model_name));
+    if (asked->model_name[0] == '\0') {
+        refuse_now(request, UB_ERR_BAD_REQUEST,
+                   &(struct ub_refusal){.status = 400,
+                                        .code = "model_required",
+                                        .param = "model",
+                                        .message = UB_LIT("the field \"model\" is missing, too "
+                                                          "long, or not a string")});
+        return false;
+    }
+    request->stream = asked->stream && request->endpoint != UB_ENDPOINT_EMBEDDINGS;
+    request->wants_usage = asked->wants_usage;
+    if (!ub_body_finish(&request->body, &request->body_bytes) || !keep_passed_fields(request)) {
+        refuse_as(request, UB_ERR_NO_MEMORY);
+        return false;
+    }
+    return true;
+}
+
+static bool follow_reload(struct ub_request *request)
+{
+    if (!ub_worker_adopt(request->worker)) {
+        refuse_as(request, UB_ERR_NO_MEMORY);
+        return false;
+    }
+    struct ub_view *before = request->view;
+    request->view = ub_view_hold(request->worker->view);
+    ub_view_release(before);
+    return identify(request);
+}
+
+void ub_intake_arrive(struct ub_request *request)
+{
+    if (!request->spoilt && !ub_scan_finish(request->scan)) {
+        spoil(request, UB_ERR_BAD_REQUEST, 400, "invalid_json", ub_scan_bad(request->scan));
+    }
+    if (request->spoilt) {
+        refuse_now(request, request->outcome, &request->refusal);
+        return;
+    }
+    if (!read_fields(request)) {
+        return;
+    }
+    for (int i = 0; i < ADOPTIONS_MAX; i++) {
+        if (!find_model(request)) {
+            return;
+        }
+        struct ub_event event = {.type = UB_EV_ARRIVED};
+        fill_arrival(request, &event.arrived);
+        const struct ub_setup *setup = request->view->setup;
+        switch (ub_worker_arrive(request->worker, &event,
+                                 setup->config->routes.models[request->model].key, request,
+                                 setup)) {
+        case UB_ARRIVED_IN:
+            return;
+        case UB_ARRIVED_FULL:
+            refuse_as(request, UB_ERR_QUEUE_FULL);
+            return;
+        case UB_ARRIVED_STALE:
+            if (!follow_reload(request)) {
+                return;
+            }
+        }
+    }
+    refuse_as(request, UB_ERR_ALL_BUSY);
+}

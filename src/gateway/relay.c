@@ -1,0 +1,155 @@
+#include "gateway/relay.h"
+
+void ub_relay_init(struct ub_relay *relay, bool strip_usage)
+{
+    *relay = (struct ub_relay){.strip_usage = strip_usage};
+    ub_sse_init(&relay->sse, UB_SSE_EVENT_MAX);
+}
+
+void ub_relay_close(struct ub_relay *relay)
+{
+    ub_sse_close(&relay->sse);
+    ub_buf_free(&relay->rewritten);
+    ub_buf_free(&relay->joined);
+}
+
+static enum ub_relay_found broken(struct ub_relay *relay, enum ub_error error, const char *words)
+{
+    relay->error = error;
+    relay->words = words;
+    return UB_RELAY_BROKEN;
+}
+
+static void add_part(struct ub_relay *relay, struct ub_slice part)
+{
+    struct ub_slice *last = relay->part_count == 0 ? NULL : &relay->parts[relay->part_count - 1];
+    if (last != NULL && last->ptr + last->len == part.ptr) {
+        last->len += part.len;
+    } else {
+        relay->parts[relay->part_count++] = part;
+    }
+}
+
+/* The event written anew, as it must be when its bytes are not in one piece or have an id. */
+static bool add_rewritten(struct ub_relay *relay, struct ub_slice data)
+{
+    ub_buf_clear(&relay->rewritten);
+    if (relay->sse.event.len > 0) {
+        ub_buf_add_text(&relay->rewritten, "event: ");
+        ub_buf_add_slice(&relay->rewritten, relay->sse.event);
+        ub_buf_add_text(&relay->rewritten, "\n");
+    }
+    ub_sse_write_event(&relay->rewritten, data);
+    add_part(relay, ub_buf_slice(&relay->rewritten));
+    return !relay->rewritten.failed;
+}
+
+static struct ub_slice before(struct ub_slice whole, struct ub_slice cut)
+{
+    return (struct ub_slice){whole.ptr, (size_t)(cut.ptr - whole.ptr)};
+}
+
+static struct ub_slice after(struct ub_slice whole, struct ub_slice cut)
+{
+    const char *from = cut.ptr + cut.len;
+    return (struct ub_slice){from, (size_t)(whole.ptr + whole.len - from)};
+}
+
+/* The event as a client is to see it: without `cut`, which may be empty. */
+static bool add_event(struct ub_relay *relay, bool whole, struct ub_slice cut)
+{
+    const struct ub_sse *sse = &relay->sse;
+    if (whole && cut.len == 0) {
+        add_part(relay, sse->raw);
+        return true;
+    }
+    if (whole && cut.ptr >= sse->raw.ptr && cut.ptr < sse->raw.ptr + sse->raw.len) {
+        add_part(relay, before(sse->raw, cut));
+        add_part(relay, after(sse->raw, cut));
+        return true;
+    }
+    if (cut.len == 0) {
+        return add_rewritten(relay, sse->data);
+    }
+    ub_buf_clear(&relay->joined);
+    ub_buf_add_slice(&relay->joined, before(sse->data, cut));
+    ub_buf_add_slice(&relay->joined, after(sse->data, cut));
+    return add_rewritten(relay, ub_buf_slice(&relay->joined)) && !relay->joined.failed;
+}
+
+static enum ub_relay_found done(struct ub_relay *relay)
+{
+    relay->done = true;
+    relay->error = UB_ERR_OK;
+    if (relay->payload == 0) {
+        relay->error = UB_ERR_EMPTY_ANSWER;
+        relay->words = "the stream ended without any content";
+    }
+    return UB_RELAY_DONE;
+}
+
+/* One event, judged and, when it is for the client, among the parts. MORE: nothing to say. */
+static enum ub_relay_found take(struct ub_relay *relay)
+{
+    struct ub_sse *sse = &relay->sse;
+    struct ub_openai_chunk chunk;
+    if (ub_slice_is(sse->data, "[DONE]")) {
+        return done(relay);
+    }
+    if (!ub_openai_chunk_read(sse->data, &chunk)) {
+        return broken(relay, UB_ERR_BAD_ANSWER, "an event is not valid JSON");
+    }
+    if (chunk.error != UB_ERR_OK) {
+        return broken(relay, chunk.error, "the stream said an error");
+    }
+    struct ub_slice cut = {0};
+    if (chunk.has_usage) {
+        relay->usage = chunk.usage;
+        if (relay->strip_usage && chunk.usage_only) {
+            return UB_RELAY_MORE;
+        }
+        if (relay->strip_usage) {
+            cut = chunk.usage_cut; /* `null`, as it stands in every other chunk, hurts nobody */
+        }
+    }
+    bool whole = sse->raw.len > 0 && !sse->has_id;
+    if (!add_event(relay, whole, cut)) {
+        return broken(relay, UB_ERR_NO_MEMORY, "no memory for an event");
+    }
+    relay->events++;
+    relay->payload += chunk.payload;
+    if (chunk.payload && relay->payload == 1) {
+        return UB_RELAY_PAYLOAD;
+    }
+    return whole && relay->part_count + 2 <= UB_RELAY_PARTS ? UB_RELAY_MORE : UB_RELAY_FLUSH;
+}
+
+enum ub_relay_found ub_relay_next(struct ub_relay *relay, struct ub_slice *in)
+{
+    for (;;) {
+        switch (ub_sse_next(&relay->sse, in)) {
+        case UB_SSE_MORE:
+            return UB_RELAY_MORE;
+        case UB_SSE_COMMENT:
+            break;
+        case UB_SSE_TOO_BIG:
+            return broken(relay, UB_ERR_BAD_ANSWER, "an event is too big");
+        case UB_SSE_NO_MEMORY:
+            return broken(relay, UB_ERR_NO_MEMORY, "no memory for an event");
+        case UB_SSE_EVENT: {
+            enum ub_relay_found found = take(relay);
+            if (found != UB_RELAY_MORE) {
+                return found;
+            }
+        }
+        }
+    }
+}
+
+void ub_relay_end(struct ub_relay *relay)
+{
+    if (!relay->done) {
+        relay->error = UB_ERR_TRUNCATED;
+        relay->words = "the stream ended without [DONE]";
+    }
+}

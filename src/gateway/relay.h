@@ -1,0 +1,49 @@
+/* relay.h - what an upstream's stream says, event by event, and which of its bytes a client gets.
+ *
+ * Pull style. After each return `parts` holds bytes for the client, to be sent or kept before the
+ * next call: as they came wherever possible, neighbours as one part, so that one read of plain
+ * events is one part of one write. Left out are comments, `id:` lines, the usage chunk that the
+ * client did not ask for, and [DONE], which only the brain's FINISH may say.
+ *
+ * No allocation for an event that lies whole in the bytes offered.
+ */
+#ifndef UB_GATEWAY_RELAY_H
+#define UB_GATEWAY_RELAY_H
+
+#include "base/error.h"
+#include "http/openai.h"
+#include "http/sse.h"
+
+#define UB_RELAY_PARTS 16
+
+enum ub_relay_found {
+    UB_RELAY_MORE,    /* all bytes offered are used */
+    UB_RELAY_FLUSH,   /* send the parts, then go on */
+    UB_RELAY_PAYLOAD, /* the first payload is the last of the parts; comes once */
+    UB_RELAY_DONE,    /* [DONE]: relay.error says how the stream is to be judged, OK = whole */
+    UB_RELAY_BROKEN,  /* relay.error, relay.words; final */
+};
+
+struct ub_relay {
+    struct ub_sse sse;
+    struct ub_slice parts[UB_RELAY_PARTS];
+    uint32_t part_count;
+    uint32_t events;  /* relayed, all in all */
+    uint32_t payload; /* payload events among them */
+    bool strip_usage;
+    bool done;
+    enum ub_error error;
+    const char *words;
+    struct ub_openai_usage usage;
+    struct ub_buf rewritten; /* an event that had to be written anew */
+    struct ub_buf joined;    /* its data, when something was cut out of them */
+};
+
+void ub_relay_init(struct ub_relay *relay, bool strip_usage);
+void ub_relay_close(struct ub_relay *relay);
+enum ub_relay_found ub_relay_next(struct ub_relay *relay, struct ub_slice *in);
+
+/* The upstream closed the stream. Sets relay.error: OK only when [DONE] had come. */
+void ub_relay_end(struct ub_relay *relay);
+
+#endif

@@ -1,0 +1,224 @@
+#include "gateway/reply.h"
+
+#include "base/random.h"
+#include "gateway/cookie.h"
+#include "http/openai.h"
+#include "http/sse.h"
+#include <stdio.h>
+
+#define FIELDS_MAX 12
+
+/* Fields under construction, with room for their texts. */
+struct fields {
+    struct ub_http_field list[FIELDS_MAX];
+    uint32_t count;
+    char attempts[12];
+    char after_ms[24];
+    char after_s[24];
+    char cookie[UB_COOKIE_MAX];
+};
+
+static void add(struct fields *fields, struct ub_slice name, struct ub_slice value)
+{
+    fields->list[fields->count++] = (struct ub_http_field){name, value};
+}
+
+static void add_cookie(struct fields *fields, const struct ub_request *request)
+{
+    const struct ub_config *config = request->view->setup->config;
+    const char *name = request->model < 0 ? NULL : config->models[request->model].affinity_cookie;
+    uint64_t key = request->spoke->config->id;
+    if (name != NULL && key != request->cookie_key) {
+        size_t len = ub_cookie_write(fields->cookie, name, key);
+        if (len > 0) {
+            add(fields, UB_LIT("Set-Cookie"), (struct ub_slice){fields->cookie, len});
+        }
+    }
+}
+
+static void add_common(struct fields *fields, const struct ub_request *request,
+                       struct ub_slice type)
+{
+    add(fields, UB_LIT("Content-Type"), type);
+    add(fields, UB_LIT("X-Request-Id"), ub_slice_of(request->name));
+    if (request->spoke != NULL) {
+        add(fields, UB_LIT("X-Unbusy-Upstream"), ub_slice_of(request->spoke->config->name));
+        add_cookie(fields, request);
+    }
+    if (request->arrived_at != 0) {
+        int len = snprintf(fields->attempts, sizeof fields->attempts, "%u", request->tries);
+        add(fields, UB_LIT("X-Unbusy-Attempts"), (struct ub_slice){fields->attempts, (size_t)len});
+        add(fields, UB_LIT("X-Unbusy-Cache"), UB_LIT("bypass"));
+    }
+}
+
+static void add_advice(struct fields *fields, struct ub_request *request,
+                       const struct ub_refusal *refusal)
+{
+    if (refusal->advice == UB_ADVICE_NONE) {
+        return;
+    }
+    bool retry = refusal->advice == UB_ADVICE_RETRY;
+    add(fields, UB_LIT("X-Should-Retry"), retry ? UB_LIT("true") : UB_LIT("false"));
+    if (!retry || refusal->retry_after_ns == 0) {
+        return;
+    }
+    ub_ns delay_ns =
+        ub_refusal_delay(refusal->retry_after_ns, ub_random_unit(&request->worker->random));
+    int len = snprintf(fields->after_ms, sizeof fields->after_ms, "%lld",
+                       (long long)((delay_ns + UB_MS - 1) / UB_MS));
+    add(fields, UB_LIT("Retry-After-Ms"), (struct ub_slice){fields->after_ms, (size_t)len});
+    len = snprintf(fields->after_s, sizeof fields->after_s, "%lld",
+                   (long long)((delay_ns + UB_SECOND - 1) / UB_SECOND));
+    add(fields, UB_LIT("Retry-After"), (struct ub_slice){fields->after_s, (size_t)len});
+}
+
+static void respond(struct ub_request *request, int status, const struct fields *fields,
+                    int64_t length)
+{
+    request->responded = true;
+    request->status = status;
+    ub_metrics_add(request->worker->shard, UB_METRIC_RESPONSES, (uint32_t)status, 0, 1);
+    ub_exchange_respond(request->exchange, status, fields->list, fields->count, length);
+}
+
+static void send_one(struct ub_request *request, struct ub_slice bytes)
+{
+    request->bytes_out += bytes.len;
+    ub_exchange_send(request->exchange, &bytes, 1);
+}
+
+void ub_reply_stream(struct ub_request *request)
+{
+    if (request->responded) {
+        return;
+    }
+    struct fields fields = {.count = 0};
+    add_common(&fields, request, UB_LIT("text/event-stream; charset=utf-8"));
+    add(&fields, UB_LIT("Cache-Control"), UB_LIT("no-cache"));
+    add(&fields, UB_LIT("X-Accel-Buffering"), UB_LIT("no")); /* nginx in front of us */
+    respond(request, 200, &fields, -1);
+}
+
+void ub_reply_plain(struct ub_request *request, int status, const char *type, int64_t length)
+{
+    struct fields fields = {.count = 0};
+    add_common(&fields, request, type[0] == '\0' ? UB_LIT("application/json") : ub_slice_of(type));
+    respond(request, status, &fields, length);
+}
+
+static void whole(struct ub_request *request, int status, struct fields *fields,
+                  struct ub_slice body)
+{
+    respond(request, status, fields, (int64_t)body.len);
+    send_one(request, body);
+    ub_exchange_end(request->exchange);
+}
+
+void ub_reply_json(struct ub_request *request, int status, struct ub_slice body)
+{
+    if (request->exchange == NULL) {
+        return;
+    }
+    struct fields fields = {.count = 0};
+    add_common(&fields, request, UB_LIT("application/json"));
+    whole(request, status, &fields, body);
+}
+
+static void error_event(struct ub_request *request, const struct ub_refusal *refusal)
+{
+    struct ub_buf object = {0};
+    struct ub_buf event = {0};
+    ub_refusal_write(refusal, &object);
+    ub_sse_write_event(&event, object.failed ? ub_refusal_spare() : ub_buf_slice(&object));
+    request->is_broken = true;
+    if (event.failed) {
+        ub_exchange_abort(request->exchange); /* a cut is the only other way not to look whole */
+    } else {
+        send_one(request, ub_buf_slice(&event));
+        ub_exchange_end(request->exchange);
+    }
+    ub_buf_free(&object);
+    ub_buf_free(&event);
+}
+
+void ub_reply_refuse(struct ub_request *request, const struct ub_refusal *refusal)
+{
+    if (request->exchange == NULL) {
+        return;
+    }
+    if (request->responded) {
+        error_event(request, refusal);
+        return;
+    }
+    struct ub_buf body = {0};
+    struct fields fields = {.count = 0};
+    ub_refusal_write(refusal, &body);
+    add_common(&fields, request, UB_LIT("application/json"));
+    add_advice(&fields, request, refusal);
+    if (refusal->status == 405) {
+        add(&fields, UB_LIT("Allow"),
+            request->endpoint == UB_ENDPOINT_MODELS ? UB_LIT("GET") : UB_LIT("POST"));
+    } else if (refusal->status == 401) {
+        add(&fields, UB_LIT("WWW-Authenticate"), UB_LIT("Bearer"));
+    }
+    whole(request, refusal->status, &fields,
+          body.failed ? ub_refusal_spare() : ub_buf_slice(&body));
+    ub_buf_free(&body);
+}
+
+void ub_reply_cut(struct ub_request *request, const struct ub_refusal *refusal)
+{
+    if (request->exchange == NULL) {
+        return;
+    }
+    if (request->stream) {
+        error_event(request, refusal);
+    } else {
+        request->is_broken = true;
+        ub_exchange_abort(request->exchange);
+    }
+}
+
+bool ub_reply_kept(struct ub_request *request, const struct ub_kept *kept,
+                   const struct ub_refusal *refusal)
+{
+    struct ub_slice bytes = ub_buf_slice(&kept->bytes);
+    if (request->exchange == NULL) {
+        return true;
+    }
+    request->spoke = &request->view->setup->sites[kept->site];
+    if (kept->stream) {
+        ub_reply_stream(request);
+        send_one(request, bytes);
+        send_one(request, UB_SSE_DONE);
+        ub_exchange_end(request->exchange);
+        return true;
+    }
+    if (!ub_openai_is_error(bytes) && kept->status > 299) {
+        request->spoke = NULL;
+        return false;
+    }
+    if (request->responded) { /* after heartbeats */
+        struct ub_slice parts[] = {UB_LIT("data: "), bytes, UB_LIT("\n\n")};
+        request->is_broken = true;
+        ub_exchange_send(request->exchange, parts, UB_COUNT(parts));
+        ub_exchange_end(request->exchange);
+        return true;
+    }
+    struct fields fields = {.count = 0};
+    add_common(&fields, request, UB_LIT("application/json"));
+    add_advice(&fields, request, refusal);
+    whole(request, kept->status, &fields, bytes);
+    return true;
+}
+
+void ub_reply_heartbeat(struct ub_request *request)
+{
+    if (request->exchange == NULL) {
+        return;
+    }
+    ub_reply_stream(request);
+    ub_metrics_add(request->worker->shard, UB_METRIC_HEARTBEATS, 0, 0, 1);
+    send_one(request, UB_LIT(": still waiting for an upstream\n"));
+}

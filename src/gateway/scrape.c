@@ -1,0 +1,88 @@
+#include "gateway/scrape.h"
+
+#include <math.h>
+
+static void set(struct ub_metrics *metrics, enum ub_metric metric, double value)
+{
+    ub_metrics_set(metrics, metric, 0, 0, value);
+}
+
+static double state_value(enum ub_upstream_state state)
+{
+    switch (state) {
+    case UB_UPSTREAM_UP:
+        return 0;
+    case UB_UPSTREAM_ON_TRIAL:
+        return 1;
+    case UB_UPSTREAM_DRAINING:
+        return 2;
+    case UB_UPSTREAM_EJECTED:
+        return 3;
+    }
+    return NAN;
+}
+
+static void set_target(struct ub_gateway *gateway, uint32_t upstream_slot, uint32_t model_slot,
+                       const struct ub_target_facts *facts)
+{
+    struct ub_metrics *metrics = gateway->metrics;
+    double first_s = (double)facts->first_payload_ns / (double)UB_SECOND;
+    ub_metrics_set(metrics, UB_METRIC_ATTEMPTS_RUNNING, upstream_slot, 0, facts->inflight);
+    ub_metrics_set(metrics, UB_METRIC_TARGET_STATE, upstream_slot, model_slot,
+                   state_value(facts->state));
+    ub_metrics_set(metrics, UB_METRIC_TARGET_FIRST_TOKEN, upstream_slot, model_slot,
+                   facts->first_payload_ns == 0 ? (double)NAN : first_s);
+    ub_metrics_set(metrics, UB_METRIC_TARGET_ERROR_SHARE, upstream_slot, model_slot,
+                   facts->error_share);
+}
+
+static void set_targets(struct ub_gateway *gateway, const struct ub_setup *setup)
+{
+    const struct ub_routes *routes = &setup->config->routes;
+    for (uint32_t i = 0; i < routes->model_count; i++) {
+        const struct ub_model_spec *model = &routes->models[i];
+        for (uint32_t t = 0; t < model->tiers; t++) {
+            for (uint32_t m = 0; m < model->tier[t].count; m++) {
+                uint16_t upstream = model->tier[t].member[m];
+                struct ub_target_facts facts;
+                if (ub_keeper_target(gateway->keeper, routes->upstreams[upstream].key, model->key,
+                                     &facts)) {
+                    set_target(gateway, setup->upstream_slots[upstream], setup->model_slots[i],
+                               &facts);
+                }
+            }
+        }
+    }
+}
+
+static void set_brain(struct ub_gateway *gateway)
+{
+    struct ub_brain_facts facts = ub_keeper_facts(gateway->keeper);
+    struct ub_metrics *metrics = gateway->metrics;
+    set(metrics, UB_METRIC_WAITING, facts.waiting);
+    set(metrics, UB_METRIC_BACKING_OFF, facts.backing_off);
+    set(metrics, UB_METRIC_FIRST_ATTEMPTS, (double)facts.first_attempts);
+    set(metrics, UB_METRIC_EXTRA_ATTEMPTS, (double)facts.extra_attempts);
+    set(metrics, UB_METRIC_CHARGED_ATTEMPTS, (double)facts.charged_attempts);
+}
+
+void ub_scrape(struct ub_admin *admin, struct ub_buf *out)
+{
+    struct ub_gateway *gateway = admin->gateway;
+    struct ub_metrics *metrics = gateway->metrics;
+    struct ub_setup *setup = ub_gateway_setup(gateway);
+    set_brain(gateway);
+    set_targets(gateway, setup);
+    ub_setup_release(setup);
+    set(metrics, UB_METRIC_BODY_MEMORY, (double)atomic_load(&gateway->budget.memory));
+    set(metrics, UB_METRIC_BODY_MEMORY_MAX, (double)gateway->budget.memory_max);
+    if (gateway->access != NULL) {
+        struct ub_access_facts lines = ub_access_facts(gateway->access);
+        set(metrics, UB_METRIC_ACCESS_LINES, (double)lines.written);
+        set(metrics, UB_METRIC_ACCESS_DROPS, (double)lines.dropped);
+    }
+    set(metrics, UB_METRIC_RELOADS, (double)admin->reloads);
+    set(metrics, UB_METRIC_RELOAD_OK, admin->last_reload_ok ? 1 : 0);
+    ub_metrics_set_process(metrics);
+    ub_metrics_render(metrics, out);
+}

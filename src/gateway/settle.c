@@ -1,0 +1,109 @@
+#include "gateway/settle.h"
+
+static uint32_t model_slot(const struct ub_request *request)
+{
+    return request->model < 0 ? UB_NO_MODEL : request->view->setup->model_slots[request->model];
+}
+
+static uint32_t tenant_slot(const struct ub_request *request)
+{
+    const struct ub_config *config = request->view->setup->config;
+    return request->tenant == NULL ? UINT32_MAX : (uint32_t)(request->tenant - config->tenants);
+}
+
+static void count_tokens(const struct ub_request *request)
+{
+    const struct ub_metrics_shard *shard = request->worker->shard;
+    const uint32_t tokens[UB_TOKENS_KINDS] = {
+        [UB_TOKENS_INPUT] = request->tokens_in,
+        [UB_TOKENS_OUTPUT] = request->tokens_out,
+        [UB_TOKENS_CACHED] = request->tokens_cached,
+    };
+    for (uint32_t kind = 0; kind < UB_TOKENS_KINDS; kind++) {
+        ub_metrics_add(shard, UB_METRIC_TOKENS, model_slot(request), kind, tokens[kind]);
+        if (request->tenant != NULL) {
+            ub_metrics_add(shard, UB_METRIC_TENANT_TOKENS, tenant_slot(request), kind,
+                           tokens[kind]);
+        }
+    }
+}
+
+static void count(const struct ub_request *request)
+{
+    const struct ub_metrics_shard *shard = request->worker->shard;
+    uint32_t model = model_slot(request);
+    ub_metrics_add(shard, UB_METRIC_BYTES, UB_SIDE_CLIENT, 0, request->bytes_in);
+    ub_metrics_add(shard, UB_METRIC_REQUESTS, model, request->outcome, 1);
+    if (request->tenant != NULL) {
+        ub_metrics_add(shard, UB_METRIC_TENANT_REQUESTS, tenant_slot(request), 0, 1);
+    }
+    if (request->arrived_at == 0) {
+        return;
+    }
+    ub_metrics_add(shard, UB_METRIC_REQUESTS_RUNNING, model, 0, (uint64_t)-1);
+    ub_metrics_observe(shard, UB_METRIC_REQUEST_TIME, model,
+                       request->over_at - request->arrived_at);
+    if (request->payload_at != 0) {
+        ub_metrics_observe(shard, UB_METRIC_FIRST_TOKEN_TIME, model,
+                           request->payload_at - request->arrived_at);
+    }
+    if (request->started_at != 0) {
+        ub_metrics_observe(shard, UB_METRIC_QUEUE_TIME, model,
+                           request->started_at - request->arrived_at);
+    }
+    count_tokens(request);
+}
+
+static void fill_attempts(struct ub_access_record *record, const struct ub_request *request)
+{
+    record->attempts = (uint8_t)request->tries;
+    for (uint32_t i = 0; i < request->tries && i < UB_ACCESS_ATTEMPTS; i++) {
+        const struct ub_try *try = &request->tried[i];
+        struct ub_access_attempt *attempt = &record->attempt[i];
+        UB_ACCESS_TEXT(attempt->upstream,
+                       ub_slice_of(request->view->setup->sites[try->site].config->name));
+        attempt->reason = try->reason;
+        attempt->error = try->error;
+        attempt->start_ms = try->start_ms;
+        attempt->ms = try->ms;
+    }
+}
+
+static ub_ns since(ub_ns at, ub_ns from)
+{
+    return at == 0 ? -1 : at - from;
+}
+
+void ub_settle(const struct ub_request *request)
+{
+    count(request);
+    struct ub_access *access = request->worker->gateway->access;
+    struct ub_access_record *record =
+        access == NULL ? NULL : ub_access_begin(access, request->worker->number);
+    if (record == NULL) {
+        return;
+    }
+    ub_ns from = request->arrived_at == 0 ? request->began_at : request->arrived_at;
+    record->wall_ns = request->wall_at;
+    UB_ACCESS_TEXT(record->id, ub_slice_of(request->name));
+    UB_ACCESS_TEXT(record->client, ub_slice_of(request->client));
+    if (request->tenant != NULL) {
+        UB_ACCESS_TEXT(record->tenant, ub_slice_of(request->tenant->name));
+    }
+    UB_ACCESS_TEXT(record->model, ub_slice_of(request->model_name));
+    record->endpoint = ub_endpoint_word(request->endpoint);
+    record->status = (uint16_t)request->status;
+    record->outcome = (uint8_t)request->outcome;
+    record->why = (uint8_t)request->why;
+    record->stream = request->stream;
+    fill_attempts(record, request);
+    record->queue_ns = since(request->started_at, from);
+    record->first_token_ns = since(request->payload_at, from);
+    record->total_ns = request->over_at - from;
+    record->tokens_in = request->tokens_in;
+    record->tokens_out = request->tokens_out;
+    record->tokens_cached = request->tokens_cached;
+    record->bytes_in = request->bytes_in;
+    record->bytes_out = request->bytes_out;
+    ub_access_commit(access, request->worker->number);
+}
