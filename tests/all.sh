@@ -5,7 +5,7 @@
 # virtual time on one core) run beside those that compile. At the end tests/tally.py adds up every
 # single check that the steps report, and prints the closing line.
 
-all_parts=(lint unit sanitize threads fuzz)
+all_parts=(lint unit story storm sanitize threads fuzz)
 results=out/results
 
 # step KIND NAME COMMAND...   KIND says how to count: check (the exit status), meson, pytest, tap.
@@ -18,7 +18,12 @@ step() {
     printf '%s\t%s\t%s\n' "$kind" "$name" "$rc" >>"$results/steps"
     printf '%-7s %-28s %6.1f s\n' "$words" "$name" \
         "$(python3 -c 'import sys; print(float(sys.argv[2]) - float(sys.argv[1]))' "$begin" "$EPOCHREALTIME")"
-    [ $rc = 0 ] || [ "$kind" != check ] || tail -25 "$log" | sed 's/^/    /'
+    [ $rc = 0 ] || [ "$kind" != check ] || excerpt "$log"
+}
+
+# What people need to see of the log of a failed check: compilers bury the one line that matters.
+excerpt() {
+    { grep -A4 -E '(error|ERROR): ' "$1" || tail -20 "$1"; } | head -40 | cut -c 1-300 | sed 's/^/    /'
 }
 
 # suite DIR NAME SUITE...   the tests of these suites in a build folder

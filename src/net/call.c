@@ -1,6 +1,7 @@
 #include "net/client.h"
 
 #include "base/alloc.h"
+#include "base/embed.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -24,15 +25,14 @@ static const struct ub_http1_limits response_limits = {
 
 static struct ub_connection *of_stream(struct ub_stream *stream)
 {
-    return (struct ub_connection *)((char *)stream - offsetof(struct ub_connection, stream));
+    return UB_OWNER(stream, struct ub_connection, stream);
 }
 
 /* ---- connections ---- */
 
 static void on_idle_over(struct ub_deadline *deadline)
 {
-    struct ub_connection *connection =
-        (struct ub_connection *)((char *)deadline - offsetof(struct ub_connection, idle_due));
+    struct ub_connection *connection = UB_OWNER(deadline, struct ub_connection, idle_due);
     ub_connection_close(connection);
 }
 
@@ -96,7 +96,7 @@ static void fail(struct ub_call *call, enum ub_error error, const char *words)
 
 static void run_failed(struct ub_task *task)
 {
-    struct ub_call *call = (struct ub_call *)((char *)task - offsetof(struct ub_call, task));
+    struct ub_call *call = UB_OWNER(task, struct ub_call, task);
     fail(call, (enum ub_error)call->error, call->words);
 }
 
@@ -270,8 +270,7 @@ static void on_input(struct ub_stream *stream, struct ub_slice bytes)
 
 static void on_resume(struct ub_task *task)
 {
-    struct ub_connection *connection =
-        (struct ub_connection *)((char *)task - offsetof(struct ub_connection, resume));
+    struct ub_connection *connection = UB_OWNER(task, struct ub_connection, resume);
     struct ub_call *call = connection->call;
     struct ub_buf held = connection->held;
     connection->held = (struct ub_buf){0};

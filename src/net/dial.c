@@ -7,6 +7,7 @@
 #include "net/client.h"
 
 #include "base/alloc.h"
+#include "base/embed.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -43,7 +44,7 @@ struct ub_dial {
 
 static struct ub_dial *of_task(struct ub_task *task)
 {
-    return (struct ub_dial *)((char *)task - offsetof(struct ub_dial, verdict));
+    return UB_OWNER(task, struct ub_dial, verdict);
 }
 
 /* ---- the end ---- */
@@ -198,8 +199,7 @@ static void on_stagger(struct ub_timer *timer)
 static void on_found(struct ub_resolving *resolving, int family,
                      const struct ub_address_ip *addresses, int count, const char *words)
 {
-    struct ub_dial *dial =
-        (struct ub_dial *)((char *)resolving - offsetof(struct ub_dial, resolving));
+    struct ub_dial *dial = UB_OWNER(resolving, struct ub_dial, resolving);
     struct ub_loop *loop = dial->origin->loop;
     int f = family == AF_INET6 ? V6 : V4;
     dial->known[f] = true;

@@ -1,6 +1,7 @@
 #include "net/resolve.h"
 
 #include "base/alloc.h"
+#include "base/embed.h"
 
 #include <ares.h>
 #include <stddef.h>
@@ -49,9 +50,9 @@ struct ub_resolver {
     ares_channel channel;
     struct ares_socket *sockets;
     struct ub_timer timer;
-    struct ub_name names; /* sentinel */
     int count;
     bool ending;
+    struct ub_name names; /* sentinel; last, because names end in an open array */
 };
 
 /* The argument of one question. */
@@ -99,7 +100,7 @@ static void tell_one(struct ub_resolving *resolving, int f, const struct known *
 
 static void run_tell(struct ub_task *task)
 {
-    struct ub_name *name = (struct ub_name *)((char *)task - offsetof(struct ub_name, tell));
+    struct ub_name *name = UB_OWNER(task, struct ub_name, tell);
     for (int f = V6; f <= V4; f++) {
         struct known *known = &name->known[f];
         while (known->arrived) {
@@ -349,8 +350,7 @@ static struct ub_name *get_name(struct ub_resolver *resolver, struct ub_slice ho
 /* The family that a literal has not comes first: after the other, `resolving` may be gone. */
 static void tell_literal(struct ub_task *task)
 {
-    struct ub_resolving *resolving =
-        (struct ub_resolving *)((char *)task - offsetof(struct ub_resolving, task));
+    struct ub_resolving *resolving = UB_OWNER(task, struct ub_resolving, task);
     int family = resolving->literal.any.sa_family;
     resolving->waits[V4] = true;
     resolving->found(resolving, family == AF_INET ? AF_INET6 : AF_INET, NULL, 0, "a literal");

@@ -1,6 +1,7 @@
 #include "net/server.h"
 
 #include "base/alloc.h"
+#include "base/embed.h"
 #include "net/server_conn.h"
 
 #include <assert.h>
@@ -214,8 +215,7 @@ static void stop_listening(struct ub_listener *listener)
 
 static void on_drained(struct ub_task *task)
 {
-    struct ub_listener *listener =
-        (struct ub_listener *)((char *)task - offsetof(struct ub_listener, drained));
+    struct ub_listener *listener = UB_OWNER(task, struct ub_listener, drained);
     listener->done(listener->done_user);
 }
 

@@ -1,6 +1,7 @@
 #include "net/server_conn.h"
 
 #include "base/alloc.h"
+#include "base/embed.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -13,7 +14,7 @@ static const struct ub_stream_handler stream_handler;
 
 static struct ub_server_conn *of_stream(struct ub_stream *stream)
 {
-    return (struct ub_server_conn *)((char *)stream - offsetof(struct ub_server_conn, stream));
+    return UB_OWNER(stream, struct ub_server_conn, stream);
 }
 
 /* ---- deadlines ---- */
@@ -147,8 +148,7 @@ static void refuse(struct ub_server_conn *conn, int status, const char *words, e
 
 static void on_input_late(struct ub_deadline *deadline)
 {
-    struct ub_server_conn *conn =
-        (struct ub_server_conn *)((char *)deadline - offsetof(struct ub_server_conn, input_due));
+    struct ub_server_conn *conn = UB_OWNER(deadline, struct ub_server_conn, input_due);
     switch ((enum ub_conn_phase)conn->phase) {
     case UB_PHASE_HEAD:
         refuse(conn, 408, "The request head did not arrive in time.", UB_GONE_SLOW_BODY);
@@ -167,8 +167,7 @@ static void on_input_late(struct ub_deadline *deadline)
 
 static void on_output_late(struct ub_deadline *deadline)
 {
-    struct ub_server_conn *conn =
-        (struct ub_server_conn *)((char *)deadline - offsetof(struct ub_server_conn, output_due));
+    struct ub_server_conn *conn = UB_OWNER(deadline, struct ub_server_conn, output_due);
     leave_exchange(conn, UB_GONE_SLOW_READER);
     close_now(conn, true);
 }
@@ -326,8 +325,7 @@ static void next_request(struct ub_server_conn *conn)
 
 static void settle(struct ub_task *task)
 {
-    struct ub_server_conn *conn =
-        (struct ub_server_conn *)((char *)task - offsetof(struct ub_server_conn, settle));
+    struct ub_server_conn *conn = UB_OWNER(task, struct ub_server_conn, settle);
     if (conn->phase != UB_PHASE_EXCHANGE) {
         return;
     }
@@ -350,8 +348,7 @@ static void settle(struct ub_task *task)
 
 static void on_resume(struct ub_task *task)
 {
-    struct ub_server_conn *conn =
-        (struct ub_server_conn *)((char *)task - offsetof(struct ub_server_conn, resume));
+    struct ub_server_conn *conn = UB_OWNER(task, struct ub_server_conn, resume);
     if (conn->phase != UB_PHASE_EXCHANGE || conn->body_paused || conn->request_whole) {
         return;
     }

@@ -25,7 +25,7 @@ PURE_SYMBOLS = re.compile(
 IMPURE_BASE = re.compile(r"ub_(clock|log|test)_.*")
 # Folders that never see a socket (DESIGN: only net does).
 NO_SOCKETS = ["base", "policy", "capacity", "http", "store", "observe", "gateway"]
-SOCKET_HEADERS = {"sys/socket.h", "netinet/in.h", "netinet/tcp.h", "sys/epoll.h", "arpa/inet.h"}
+SOCKET_HEADERS = {"sys/socket.h", "netinet/in.h", "netinet/tcp.h", "sys/epoll.h"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 
