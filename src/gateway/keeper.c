@@ -53,7 +53,7 @@ struct ub_keeper *ub_keeper_new(const struct ub_keeper_options *options)
     keeper->workers = limits->workers;
     keeper->seeds.state = random_seed();
     keeper->block = ub_calloc(1, ub_brain_size(limits) + BLOCK_ALIGN);
-    keeper->owners = ub_calloc(limits->requests, sizeof *keeper->owners);
+    keeper->owners = ub_calloc((size_t)limits->requests + 1, sizeof *keeper->owners); /* from 1 */
     keeper->boxes = ub_calloc(limits->workers, sizeof *keeper->boxes);
     if (keeper->block == NULL || keeper->owners == NULL || keeper->boxes == NULL ||
         pthread_mutex_init(&keeper->lock, NULL) != 0) {
