@@ -1,0 +1,52 @@
+"""Draws the ratios of a benchmark as bars, with a line from the least to the most, as SVG."""
+
+import html
+
+COLOURS = {"unbusy": "#1f6feb", "haproxy": "#8b949e", "nginx": "#57ab5a"}
+WIDTH, LEFT, BAR, GAP = 720, 90, 20, 8
+TITLES = [("w1_ratio", "W1: CPU per streamed event, 1,000 streams (HAProxy = 1)"),
+          ("w2_ratio", "W2: CPU per request, 2 KB in, 1 KB out (HAProxy = 1)")]
+
+
+def text(x, y, words, size=13, anchor="start", weight="normal"):
+    return (f'<text x="{x:.0f}" y="{y:.0f}" font-size="{size}" text-anchor="{anchor}" '
+            f'font-weight="{weight}" fill="#24292f">{html.escape(words)}</text>')
+
+
+def panel(parts, y, key, title, figures):
+    values = {name: f[key] for name, f in figures.items() if key in f}
+    if not values:
+        return y
+    scale = (WIDTH - LEFT - 130) / max(1.0, max(v["max"] for v in values.values()))
+    parts.append(text(10, y + 16, title, 14, weight="bold"))
+    y += 28
+    top = y
+    for name, v in values.items():
+        x, end = LEFT, LEFT + v["median"] * scale
+        middle = y + BAR / 2
+        parts.append(text(LEFT - 8, y + 15, name, anchor="end"))
+        parts.append(f'<rect x="{x}" y="{y}" width="{end - x:.1f}" height="{BAR}" '
+                     f'fill="{COLOURS.get(name, "#d4a72c")}"/>')
+        parts.append(f'<path d="M{LEFT + v["min"] * scale:.1f} {middle} '
+                     f'H{LEFT + v["max"] * scale:.1f}" stroke="#24292f" stroke-width="1.5"/>')
+        label = max(end, LEFT + v["max"] * scale) + 8
+        parts.append(text(label, y + 15, f'{v["median"]:.2f} ({v["min"]:.2f} to {v["max"]:.2f})',
+                          12))
+        y += BAR + GAP
+    one = LEFT + scale
+    parts.append(f'<path d="M{one:.1f} {top - 4} V{y - GAP + 4}" stroke="#cf222e" '
+                 f'stroke-dasharray="4 3"/>')
+    return y + 14
+
+
+def ratios(figures, machine):
+    parts = []
+    y = 10
+    for key, title in TITLES:
+        y = panel(parts, y, key, title, figures)
+    parts.append(text(10, y + 8, f"{machine['cpu']}, {machine['cores']} cores, Linux "
+                      f"{machine['kernel']}. Median, and least to most, of rounds side by side.", 11))
+    height = y + 22
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" '
+            f'viewBox="0 0 {WIDTH} {height:.0f}" font-family="sans-serif">'
+            f'<rect width="100%" height="100%" fill="#ffffff"/>' + "".join(parts) + "</svg>\n")
