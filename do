@@ -182,12 +182,11 @@ run() {
 
 # --- other verbs ----------------------------------------------------------------------------------
 
-c_files() { git ls-files -co --exclude-standard '*.c' '*.h' | while read -r f; do
-    if [ -f "$f" ]; then printf '%s\n' "$f"; fi; done; }
+c_files() { find src tests bench -name '*.[ch]'; }
 
 format_check() { c_files | xargs -r clang-format-14 --dry-run --Werror; }
 
-shell_check() { shellcheck -x ./do .ci/run; }
+shell_check() { find ./do .ci/run src tests bench \( -name '*.sh' -o -path ./do -o -path .ci/run \) -exec shellcheck -x {} +; }
 
 lint() {
     local failed=0

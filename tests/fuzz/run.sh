@@ -30,9 +30,10 @@ replay() {
 }
 
 search() {
-    local seconds=${1:-60} target failed=0
+    local seconds=${1:-60} target failed=0 wanted
     shift || true
-    for target in ${*:-$(targets)}; do
+    mapfile -t wanted < <(if [ $# -gt 0 ]; then printf '%s\n' "$@"; else targets; fi)
+    for target in "${wanted[@]}"; do
         mkdir -p "out/fuzz/$target"
         "$bin/fuzz_$target" -max_total_time="$seconds" -max_len=4096 -timeout=10 \
             -dict="tests/fuzz/$target.dict" -artifact_prefix="out/fuzz/$target/" \
