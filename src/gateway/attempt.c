@@ -443,7 +443,7 @@ static void on_ended(struct ub_call *call, enum ub_error error, const char *word
     attempt->call_over = true;
     ub_timer_stop(request->worker->loop, &attempt->linger);
     if (!attempt->mute) {
-        if (attempt->relay.words == NULL) {
+        if (error != UB_ERR_OK) {
             attempt->relay.words = words;
         }
         if (attempt->kind == UB_ATTEMPT_REFUSED) {

@@ -88,7 +88,8 @@ bool ub_doors_open(struct ub_worker *worker, const struct ub_address **address, 
 static void drained(void *user)
 {
     struct ub_door *door = user;
-    for (struct ub_door **at = &door->worker->doors; *at != NULL; at = &(*at)->next) {
+    struct ub_worker *worker = door->worker;
+    for (struct ub_door **at = &worker->doors; *at != NULL; at = &(*at)->next) {
         if (*at == door) {
             *at = door->next;
             break;
@@ -96,6 +97,7 @@ static void drained(void *user)
     }
     ub_listener_free(door->listener);
     door_free(door);
+    ub_worker_end_when_idle(worker);
 }
 
 static void door_drain(struct ub_door *door)

@@ -28,6 +28,7 @@ static void bury(struct ub_task *task)
     ub_free(request->passed_text);
     ub_view_release(request->view);
     ub_free(request);
+    ub_worker_end_when_idle(worker);
 }
 
 /* Takes the steps towards the end that have become possible. */

@@ -17,15 +17,6 @@ static void setup_free(struct ub_setup *setup)
     ub_free(setup);
 }
 
-/* DeepSeek's own base has no "/v1"; everybody else's does, said or not. */
-static const char *base_path(const struct ub_upstream_config *upstream)
-{
-    if (upstream->path[0] == '\0' && upstream->dialect != UB_DIALECT_DEEPSEEK) {
-        return "/v1";
-    }
-    return upstream->path;
-}
-
 static bool fill_sites(struct ub_setup *setup)
 {
     const struct ub_config *config = setup->config;
@@ -42,7 +33,7 @@ static bool fill_sites(struct ub_setup *setup)
         const struct ub_upstream_config *upstream = &config->upstreams[i];
         struct ub_site *site = &setup->sites[i];
         site->config = upstream;
-        site->base = ub_slice_of(base_path(upstream));
+        site->base = ub_slice_of(upstream->path);
         if (upstream->key != NULL) {
             size_t len = strlen("Bearer ") + strlen(upstream->key);
             memcpy(at, "Bearer ", strlen("Bearer "));

@@ -40,8 +40,9 @@ static void probe_done(void *user, enum ub_error error)
     uint16_t slot = probe->slot;
     ub_view_release(probe->view);
     ub_free(probe);
-    worker->attempt_count--;
+    worker->probe_count--;
     probed(worker, slot, error == UB_ERR_OK);
+    ub_worker_end_when_idle(worker);
 }
 
 static void start_probe(struct ub_worker *worker, uint16_t slot)
@@ -53,7 +54,7 @@ static void start_probe(struct ub_worker *worker, uint16_t slot)
         return;
     }
     *probe = (struct probe){worker, ub_view_hold(worker->view), slot};
-    worker->attempt_count++;
+    worker->probe_count++;
     if (!ub_origin_probe(ub_view_origin(worker->view, site),
                          worker->view->setup->config->connect_time_ns, probe_done, probe)) {
         probe_done(probe, UB_ERR_NO_MEMORY);
@@ -144,10 +145,10 @@ bool ub_worker_adopt(struct ub_worker *worker)
     return ok;
 }
 
-static void end_when_idle(struct ub_worker *worker)
+void ub_worker_end_when_idle(struct ub_worker *worker)
 {
     if (worker->drain_begun && worker->doors == NULL && worker->request_count == 0 &&
-        worker->attempt_count == 0) {
+        worker->probe_count == 0) {
         ub_loop_stop(worker->loop);
     }
 }
@@ -162,12 +163,12 @@ static void woken(void *user)
     if (atomic_load(&gateway->draining) && !worker->drain_begun) {
         worker->drain_begun = true;
         ub_doors_drain(worker);
-        ub_worker_patient(worker, 1); /* the tick looks whether all is done */
     }
     if (atomic_load(&gateway->hurry)) {
         ub_doors_close(worker);
     }
     fetch(worker);
+    ub_worker_end_when_idle(worker);
 }
 
 static void tick(struct ub_timer *timer)
@@ -177,7 +178,6 @@ static void tick(struct ub_timer *timer)
         next = ub_request_next(request);
         ub_request_tick(request);
     }
-    end_when_idle(worker);
     if (worker->patient_count > 0) {
         ub_timer_start(worker->loop, timer, ub_loop_now(worker->loop) + TICK_NS);
     }

@@ -49,7 +49,7 @@ struct ub_worker {
     struct ub_random random;     /* request ids, jitter */
     struct ub_request *requests; /* all that live here */
     uint32_t request_count;
-    uint32_t attempt_count; /* attempts that still own a call, and probes */
+    uint32_t probe_count;
     uint32_t patient_count; /* requests that the tick has to look at */
     struct ub_timer brain_timer;
     ub_ns brain_at;
@@ -83,6 +83,9 @@ enum ub_arrived ub_worker_arrive(struct ub_worker *worker, struct ub_event *even
 
 /* Goes by the gateway's present setup from now on. False without memory: the old one stays. */
 bool ub_worker_adopt(struct ub_worker *worker);
+
+/* While draining: ends the thread when nothing is left. */
+void ub_worker_end_when_idle(struct ub_worker *worker);
 
 /* The tick runs while somebody is patient (see request.h). */
 void ub_worker_patient(struct ub_worker *worker, int by);
