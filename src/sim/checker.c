@@ -11,13 +11,14 @@ struct ub_checker *ub_checker_new(const struct ub_brain_limits *limits, ub_ns sl
         return NULL;
     }
     c->limits = *limits;
-    c->slack_ns = slack_ns;
+    c->slack_ns = c->early_ns = slack_ns;
     c->request = ub_calloc(limits->requests + 1, sizeof *c->request);
     c->slot_key = ub_calloc(limits->upstreams + 1, sizeof *c->slot_key);
     c->inflight = ub_calloc(limits->upstreams + 1, sizeof *c->inflight);
     c->concurrency = ub_calloc(limits->upstreams + 1, sizeof *c->concurrency);
-    if (c->request == NULL || c->slot_key == NULL || c->inflight == NULL ||
-        c->concurrency == NULL) {
+    c->next_concurrency = ub_calloc(limits->upstreams + 1, sizeof *c->next_concurrency);
+    if (c->next_concurrency == NULL || c->request == NULL || c->slot_key == NULL ||
+        c->inflight == NULL || c->concurrency == NULL) {
         ub_checker_free(c);
         return NULL;
     }
@@ -40,7 +41,13 @@ void ub_checker_free(struct ub_checker *c)
     ub_free(c->slot_key);
     ub_free(c->inflight);
     ub_free(c->concurrency);
+    ub_free(c->next_concurrency);
     ub_free(c);
+}
+
+void ub_checker_slack(struct ub_checker *c, ub_ns more_ns)
+{
+    c->slack_ns = ub_ns_after(c->slack_ns, more_ns);
 }
 
 const char *ub_checker_broken(const struct ub_checker *c)
@@ -292,10 +299,33 @@ static void on_heartbeat(struct ub_checker *c, struct request_kept *r, ub_ns now
     }
     ub_ns due = r->last_heartbeat == 0 ? r->arrived + policy->heartbeat_after_ns
                                        : r->last_heartbeat + policy->heartbeat_every_ns;
-    if (now < due - c->slack_ns) {
+    if (now < due - c->early_ns) {
         ub_checker_fail(c, "HEARTBEAT too early");
     }
     r->last_heartbeat = now;
+}
+
+/* The attempt may have ended, even well, while the action waited to be drained: the brain did not
+ * listen to it any more. */
+static void on_cancel(struct ub_checker *c, struct request_kept *r, const struct ub_action *action)
+{
+    if (action->attempt == 0 || action->attempt != r->attempts) {
+        ub_checker_fail(c, "CANCEL of attempt %u of %u", action->attempt, r->attempts);
+        return;
+    }
+    if (r->running != 0) {
+        stop_running(c, r, action->error);
+    }
+    r->error[(action->attempt - 1) % ATTEMPTS_KEPT] = (uint8_t)action->error;
+    r->complete = 0;
+}
+
+void ub_checker_drained(struct ub_checker *c)
+{
+    for (uint32_t i = 0; i < c->limits.upstreams && c->routes_new; i++) {
+        c->concurrency[i] = c->next_concurrency[i];
+    }
+    c->routes_new = false;
 }
 
 void ub_checker_action(struct ub_checker *c, const struct ub_action *action, ub_ns now)
@@ -331,12 +361,7 @@ void ub_checker_action(struct ub_checker *c, const struct ub_action *action, ub_
         on_heartbeat(c, r, now);
         break;
     case UB_ACT_CANCEL:
-        /* It may have ended while the action waited to be drained. */
-        if (action->attempt == 0 || action->attempt != r->attempts) {
-            ub_checker_fail(c, "CANCEL of attempt %u of %u", action->attempt, r->attempts);
-        } else if (r->running != 0) {
-            stop_running(c, r, action->error);
-        }
+        on_cancel(c, r, action);
         break;
     default:
         on_terminal(c, r, action, now);

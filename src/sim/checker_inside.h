@@ -50,15 +50,17 @@ struct budget_kept { /* by model key */
 struct ub_checker {
     char broken[240];
     struct ub_brain_limits limits;
-    ub_ns slack_ns, began;
+    ub_ns slack_ns, early_ns, began;
     uint64_t events, firsts, extras;
-    uint32_t high; /* slots ever used */
+    bool routes_new; /* actions that were decided before them may still come */
+    uint32_t high;   /* slots ever used */
     uint32_t budgets;
     struct budget_kept *budget;
     struct request_kept *request;
     uint64_t *slot_key; /* by upstream slot: who has it now */
     uint32_t *inflight;
-    uint32_t *concurrency;
+    uint32_t *concurrency;      /* 0 = no limit; the larger one of... */
+    uint32_t *next_concurrency; /* ...this, which holds alone once all older actions are drained */
     struct routes_kept *routes;
 };
 

@@ -54,8 +54,15 @@ static void take_slots(struct ub_checker *c, const struct ub_brain *brain,
             ub_checker_fail(c, "slot %u is given to another upstream while %u attempts run there",
                             slot, c->inflight[slot]);
         }
+        if (c->slot_key[slot] != key) {
+            c->concurrency[slot] = routes->upstreams[i].concurrency;
+        }
         c->slot_key[slot] = key;
-        c->concurrency[slot] = routes->upstreams[i].concurrency;
+        uint32_t concurrency = routes->upstreams[i].concurrency;
+        c->next_concurrency[slot] = concurrency;
+        if (concurrency == 0 || (c->concurrency[slot] != 0 && concurrency > c->concurrency[slot])) {
+            c->concurrency[slot] = concurrency;
+        }
     }
 }
 
@@ -86,6 +93,7 @@ void ub_checker_routes(struct ub_checker *c, const struct ub_brain *brain,
 {
     const struct ub_routes *routes = event->routes;
     take_slots(c, brain, routes);
+    c->routes_new = true;
     struct routes_kept *kept =
         ub_calloc(1, sizeof *kept + routes->model_count * sizeof kept->model[0]);
     if (kept == NULL) {

@@ -225,6 +225,9 @@ static uint32_t drain(struct ub_world *w, struct ub_request_id about, size_t lin
         }
         carry_out(w, &list[i]);
     }
+    if (count < w->options.hold) {
+        ub_checker_drained(w->checker);
+    }
     return count;
 }
 
@@ -247,6 +250,9 @@ static void check_step(struct ub_world *w)
 
 void ub_world_say(struct ub_world *w, struct ub_event *event)
 {
+    if (w->broken != NULL) {
+        return; /* what follows would only be its consequences */
+    }
     event->now = w->now;
     event->seed = w->pinned_seed != 0 ? w->pinned_seed : ub_random_u64(&w->events_random);
     size_t line_start = w->trace.len;

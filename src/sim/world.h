@@ -93,6 +93,11 @@ void ub_world_run_until(struct ub_world *world, ub_ns at);
 void ub_world_run(struct ub_world *world);
 ub_ns ub_world_now(const struct ub_world *world);
 
+/* For storms. Something that a body may do and a story never does, drawn by chance; and a body that
+ * was stopped for a while: everything that is due comes late. */
+void ub_world_mischief(struct ub_world *world, struct ub_random *random);
+void ub_world_sleep(struct ub_world *world, ub_ns sleep_ns);
+
 struct ub_brain *ub_world_brain(struct ub_world *world);
 uint16_t ub_world_slot(const struct ub_world *world, const char *name);
 /* Facts of an upstream for model 0; all zero when it has none. */

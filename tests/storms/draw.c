@@ -127,6 +127,29 @@ static void draw_policy(struct ub_storm *s, struct ub_model_policy *p)
     p->retry.budget_per_s = chance(s, 0.2) ? 0 : 20 * ub_random_unit(&s->random);
 }
 
+static ub_ns extreme(struct ub_storm *s, ub_ns least)
+{
+    const ub_ns values[] = {least, 1, UB_US, UB_MS, UB_SECOND, UB_HOUR};
+    return values[below(s, UB_COUNT(values))];
+}
+
+static void draw_extreme(struct ub_storm *s, struct ub_model_policy *p)
+{
+    p->patience_ns = extreme(s, 0);
+    p->first_token_min_ns = extreme(s, 1);
+    p->first_token_max_ns = ub_ns_max(p->first_token_min_ns, extreme(s, 1));
+    p->total_ns = ub_ns_min(extreme(s, 1), UB_MINUTE);
+    p->stall_ns = ub_ns_max(20 * UB_MS, extreme(s, 1)); /* marks come each quarter of it */
+    p->slot_wait_ns = extreme(s, 0);
+    p->heartbeat_after_ns = extreme(s, 0);
+    p->heartbeat_every_ns = ub_ns_max(UB_MS, extreme(s, UB_MS));
+    p->retry.attempts = 1 + below(s, 16);
+    p->retry.base_ns = ub_ns_max(UB_MS, extreme(s, 0));
+    p->retry.cap_ns = ub_ns_max(UB_MS, extreme(s, 0));
+    p->retry.budget = chance(s, 0.5) ? 0 : 100;
+    p->retry.budget_per_s = chance(s, 0.5) ? 0 : 1e6;
+}
+
 void ub_storm_reshape(struct ub_storm *s)
 {
     for (uint32_t i = 0; i < s->upstreams; i++) {
@@ -136,6 +159,9 @@ void ub_storm_reshape(struct ub_storm *s)
     for (uint32_t m = 0; m < s->models; m++) {
         if (chance(s, 0.5)) {
             draw_policy(s, ub_world_policy(s->world, m));
+        }
+        if (s->kind == UB_STORM_EXTREME) {
+            draw_extreme(s, ub_world_policy(s->world, m));
         }
     }
     ub_world_queue_size(s->world,
@@ -172,11 +198,13 @@ static void draw_ask(struct ub_storm *s, uint32_t index)
 static void draw_acts(struct ub_storm *s)
 {
     bool reloads = s->kind == UB_STORM_RELOADS;
-    s->acts = reloads ? UB_STORM_ACTS : below(s, 7);
+    bool liars = s->kind == UB_STORM_LIARS;
+    s->acts = reloads || liars ? UB_STORM_ACTS : below(s, 9);
     ub_ns at = 0;
     for (uint32_t i = 0; i < s->acts; i++) {
         at += (ub_ns)(ub_random_unit(&s->random) * (double)(2 * s->span_ns / s->acts));
         enum ub_storm_act_type type = (enum ub_storm_act_type)below(s, UB_STORM_DRAINS);
+        type = liars && chance(s, 0.9) ? UB_STORM_MISCHIEF : type;
         if (reloads && chance(s, 0.6)) {
             type = chance(s, 0.2) ? UB_STORM_EMPTY : UB_STORM_RELOAD;
         } else if (s->kind == UB_STORM_DRAIN && i + 1 == s->acts) {
@@ -232,7 +260,8 @@ bool ub_storm_draw(struct ub_storm *s, uint64_t seed, bool trace, struct ub_flig
         draw_policy(s, ub_world_policy(s->world, m));
     }
     ub_storm_reshape(s);
-    uint32_t requests = s->kind == UB_STORM_CROWD ? 300 : 10 + below(s, 90);
+    uint32_t requests =
+        s->kind == UB_STORM_CROWD ? 300 : 10 + below(s, s->kind == UB_STORM_WIDE ? 600 : 250);
     for (uint32_t i = 0; i < requests; i++) {
         draw_ask(s, i);
     }

@@ -4,7 +4,7 @@
 
 #include "sim/world.h"
 
-#define UB_STORM_ACTS 12
+#define UB_STORM_ACTS 64
 
 /* What the seed's last digits choose; the rest is drawn inside. */
 enum ub_storm_kind {
@@ -17,6 +17,8 @@ enum ub_storm_kind {
     UB_STORM_NO_QUEUE,   /* concurrency everywhere, queue of length 0 */
     UB_STORM_RELOADS,    /* reload in the middle of everything, down to no upstream at all */
     UB_STORM_DRAIN,
+    UB_STORM_EXTREME, /* policies of zeros and nanoseconds */
+    UB_STORM_LIARS,   /* late words, needless wake-ups, all the time */
     UB_STORM_KINDS
 };
 
@@ -26,6 +28,8 @@ enum ub_storm_act_type {
     UB_STORM_KILL,
     UB_STORM_RESTART,
     UB_STORM_SICKEN, /* another fault */
+    UB_STORM_MISCHIEF,
+    UB_STORM_SLEEP,
     UB_STORM_SNAPSHOT,
     UB_STORM_DRAINS,
     UB_STORM_ACT_TYPES

@@ -54,6 +54,14 @@ static void act(struct ub_storm *s, const struct ub_storm_act *a)
     case UB_STORM_SICKEN:
         ub_storm_sicken(s, u);
         break;
+    case UB_STORM_MISCHIEF:
+        for (int i = 0; i < 20; i++) {
+            ub_world_mischief(s->world, &s->random);
+        }
+        break;
+    case UB_STORM_SLEEP:
+        ub_world_sleep(s->world, (ub_ns)(ub_random_unit(&s->random) * 30 * (double)UB_SECOND));
+        break;
     case UB_STORM_DRAINS:
         ub_world_drain(s->world);
         break;
