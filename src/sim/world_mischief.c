@@ -65,6 +65,7 @@ void ub_world_mischief(struct ub_world *w, struct ub_random *random)
 
 void ub_world_sleep(struct ub_world *w, ub_ns sleep_ns)
 {
+    ub_world_run_until(w, ub_world_now(w)); /* it does not fall asleep with actions in its hands */
     w->now += sleep_ns;
     ub_checker_slack(w->checker, sleep_ns);
 }
