@@ -38,6 +38,10 @@ int main(void)
     ub_ns slow_ns = learned(6 * UB_SECOND, 0.3, 500 * UB_US);
     UB_CHECK(slow_ns > 8 * UB_SECOND && slow_ns < 20 * UB_SECOND, "a slow one gets more: %lld ms",
              (long long)(slow_ns / UB_MS));
+    ub_ns steady_ns = learned(6 * UB_SECOND, 0.01, 500 * UB_US);
+    UB_CHECK(steady_ns > 7 * UB_SECOND && steady_ns < slow_ns,
+             "a steady one less, but not as if it could never be a second late: %lld ms",
+             (long long)(steady_ns / UB_MS));
     ub_ns slowest_ns = learned(25 * UB_SECOND, 0.5, 0);
     UB_CHECK(slowest_ns > slow_ns && slowest_ns <= 31 * UB_SECOND,
              "nobody gets more than 30 s and the prefill: %lld ms",
