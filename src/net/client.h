@@ -14,6 +14,7 @@
 #include "net/call.h"
 #include "net/resolve.h"
 #include "net/stream.h"
+#include "net/tls.h"
 
 #define UB_CALL_BODY_MAX      8
 #define UB_DIAL_ADDRESSES_MAX 16
@@ -48,6 +49,7 @@ struct ub_connection {
 struct ub_origin {
     struct ub_loop *loop;
     struct ub_tls_client *tls_client;
+    struct ub_tls_session session;
     char *host;      /* zero-terminated, without brackets */
     char *authority; /* for the Host field: brackets and port where they belong */
     char *proxy_host;

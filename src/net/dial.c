@@ -224,7 +224,17 @@ static void on_found(struct ub_resolving *resolving, int family,
 /* The way to the origin itself is open. */
 static void way_open(struct ub_dial *dial)
 {
-    hand_over(dial);
+    struct ub_origin *origin = dial->origin;
+    if (!origin->tls) {
+        hand_over(dial);
+        return;
+    }
+    struct ub_tls *tls = ub_tls_connect(origin->tls_client, origin->host, &origin->session);
+    if (tls == NULL) {
+        give_up(dial, UB_ERR_NO_MEMORY, "no memory");
+    } else if (!ub_stream_start_tls(&dial->chosen->stream, tls)) {
+        give_up(dial, UB_ERR_TLS_FAILED, "no handshake");
+    }
 }
 
 static void ask_proxy(struct ub_dial *dial)

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "net/resolve.h"
+#include "net/tls.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -123,6 +124,7 @@ void ub_loop_free(struct ub_loop *loop)
     assert(open_handles == 0);
     (void)open_handles;
     ub_timers_close(&loop->timers);
+    ub_tls_scratch_free(loop);
     if (loop->reserve_fd >= 0) {
         close(loop->reserve_fd);
     }

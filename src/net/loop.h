@@ -26,7 +26,8 @@ struct ub_task {
     struct ub_task *prev, *next; /* private; next is NULL while not posted */
 };
 
-struct ub_resolver; /* resolve.h */
+struct ub_resolver;    /* resolve.h */
+struct ub_tls_scratch; /* tls.c */
 
 struct ub_loop {
     uv_loop_t uv;
@@ -41,7 +42,8 @@ struct ub_loop {
     void *woken_user;
     atomic_bool stopping;
     int reserve_fd; /* given up so that a running request can still open a connection; -1 = gone */
-    struct ub_resolver *resolver; /* made with the first name that is looked up */
+    struct ub_resolver *resolver;       /* made with the first name that is looked up */
+    struct ub_tls_scratch *tls_scratch; /* made with the first encrypted byte */
 };
 
 /* NULL without memory or file descriptors. */

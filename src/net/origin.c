@@ -212,6 +212,7 @@ void ub_origin_free(struct ub_origin *origin)
         ub_buf_free(&spare->head);
         ub_free(spare);
     }
+    ub_tls_session_forget(&origin->session);
     ub_deadline_class_release(origin->idle_class);
     ub_free(origin->host);
     ub_free(origin->authority);

@@ -347,22 +347,44 @@ static struct ub_name *get_name(struct ub_resolver *resolver, struct ub_slice ho
 
 /* ---- verbs ---- */
 
-/* The family that a literal has not comes first: after the other, `resolving` may be gone. */
+/* Both families in turn, as far as it has not been cancelled in between. */
+static void tell_both(struct ub_resolving *resolving, const struct ub_address_ip *v6,
+                      const struct ub_address_ip *v4, const char *words)
+{
+    resolving->waits[V4] = true;
+    resolving->found(resolving, AF_INET6, v6, v6 != NULL, words);
+    if (resolving->waits[V4]) {
+        resolving->waits[V4] = false;
+        resolving->found(resolving, AF_INET, v4, v4 != NULL, words);
+    }
+}
+
 static void tell_literal(struct ub_task *task)
 {
-    struct ub_resolving *resolving = UB_OWNER(task, struct ub_resolving, task);
-    int family = resolving->literal.any.sa_family;
-    resolving->waits[V4] = true;
-    resolving->found(resolving, family == AF_INET ? AF_INET6 : AF_INET, NULL, 0, "a literal");
-    if (resolving->waits[V4]) { /* not cancelled */
-        resolving->found(resolving, family, &resolving->literal, 1, "a literal");
-    }
+    struct ub_resolving *resolving =
+        (struct ub_resolving *)((char *)task - offsetof(struct ub_resolving, task));
+    const struct ub_address_ip *literal = &resolving->literal;
+    bool v6 = literal->any.sa_family == AF_INET6;
+    tell_both(resolving, v6 ? literal : NULL, v6 ? NULL : literal, "a literal");
+}
+
+/* localhost is this host and needs no asking (RFC 6761, 6.3). It also keeps us from a leak in
+ * c-ares 1.18, which loses the name's copy at each such question. */
+static void tell_localhost(struct ub_task *task)
+{
+    struct ub_resolving *resolving =
+        (struct ub_resolving *)((char *)task - offsetof(struct ub_resolving, task));
+    struct ub_address_ip v6, v4;
+    ub_address_parse(UB_LIT("::1"), resolving->port, &v6);
+    ub_address_parse(UB_LIT("127.0.0.1"), resolving->port, &v4);
+    tell_both(resolving, &v6, &v4, "localhost");
 }
 
 bool ub_resolve(struct ub_loop *loop, struct ub_resolving *resolving, struct ub_slice host)
 {
-    if (ub_address_parse(host, resolving->port, &resolving->literal)) {
-        resolving->task.run = tell_literal;
+    bool literal = ub_address_parse(host, resolving->port, &resolving->literal);
+    if (literal || ub_slice_eq_nocase(host, UB_LIT("localhost"))) {
+        resolving->task.run = literal ? tell_literal : tell_localhost;
         ub_loop_post(loop, &resolving->task);
         return true;
     }

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/embed.h"
+#include "net/tls.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -420,10 +421,15 @@ bool ub_server_conn_new(struct ub_listener *listener, int fd, const struct ub_ad
     if (conn == NULL) {
         return false;
     }
-    if (ub_stream_open(&conn->stream, listener->loop, &stream_handler, fd, NULL) != 0) {
+    struct ub_tls_server *with = listener->options.tls;
+    struct ub_tls *tls = with == NULL ? NULL : ub_tls_accept(with);
+    if ((with != NULL && tls == NULL) ||
+        ub_stream_open(&conn->stream, listener->loop, &stream_handler, fd, tls) != 0) {
+        ub_tls_free(tls);
         ub_free(conn);
         return false;
     }
+    conn->exchange.tls = tls != NULL;
     ub_stream_watch(&conn->stream, listener->options.half_close ? UB_WATCH_RESET : UB_WATCH_FIN);
     conn->listener = listener;
     conn->input_due.expired = on_input_late;
@@ -438,6 +444,6 @@ bool ub_server_conn_new(struct ub_listener *listener, int fd, const struct ub_ad
     conn->prev->next = conn;
     listener->conns.prev = conn;
     listener->count++;
-    arm_input(conn, listener->idle_due);
+    arm_input(conn, tls != NULL ? listener->head_due : listener->idle_due); /* the handshake */
     return true;
 }

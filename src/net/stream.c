@@ -1,5 +1,7 @@
 #include "net/stream.h"
 
+#include "net/tls.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -17,7 +19,11 @@ static int events_wanted(const struct ub_stream *stream)
     if (stream->state == UB_STREAM_CONNECTING) {
         return UV_WRITABLE;
     }
-    int events = stream->want_write ? UV_WRITABLE : 0;
+    bool tls_waits = stream->tls != NULL && !ub_tls_is_flushed(stream->tls);
+    int events = stream->want_write || tls_waits ? UV_WRITABLE : 0;
+    if (stream->state == UB_STREAM_HANDSHAKE) {
+        return UV_READABLE | (tls_waits ? UV_WRITABLE : 0);
+    }
     if (!stream->input_over) {
         events |= stream->paused ? 0 : UV_READABLE;
         events |= stream->watch == UB_WATCH_FIN ? UV_DISCONNECT : 0;
@@ -52,21 +58,68 @@ static void break_reset(struct ub_stream *stream, int code)
 
 /* ---- reading ---- */
 
-static void input_ended(struct ub_stream *stream)
+static void input_ended(struct ub_stream *stream, bool clean)
 {
     stream->input_over = true;
     arm(stream);
-    stream->handler->finished(stream, true);
+    if (stream->state == UB_STREAM_HANDSHAKE) {
+        break_stream(stream, UB_ERR_TLS_FAILED, "closed during the handshake");
+    } else {
+        stream->handler->finished(stream, clean);
+    }
+}
+
+/* False: the handshake goes on, or it failed, or the handler closed. */
+static bool handshake_done(struct ub_stream *stream)
+{
+    int done = ub_tls_handshake(stream);
+    if (done < 0) {
+        break_stream(stream, UB_ERR_TLS_FAILED, ub_tls_words(stream->tls));
+        return false;
+    }
+    if (done == 0) {
+        arm(stream);
+        return false;
+    }
+    stream->state = UB_STREAM_OPEN;
+    arm(stream);
+    stream->handler->opened(stream);
+    return stream->state != UB_STREAM_CLOSED;
+}
+
+static void tls_input(struct ub_stream *stream, struct ub_slice cipher)
+{
+    ub_tls_offer(stream->tls, cipher);
+    if (stream->state == UB_STREAM_HANDSHAKE && !handshake_done(stream)) {
+        return;
+    }
+    struct ub_slice plain;
+    int found;
+    while ((found = ub_tls_read(stream, &plain)) == 1) {
+        stream->handler->input(stream, plain);
+        if (stream->state == UB_STREAM_CLOSED) {
+            return;
+        }
+    }
+    if (found == -2) {
+        input_ended(stream, true);
+    } else if (found == -1) {
+        break_stream(stream, UB_ERR_RESET, ub_tls_words(stream->tls));
+    } else {
+        arm(stream);
+    }
 }
 
 void ub_stream_read(struct ub_stream *stream)
 {
     char *buffer = stream->loop->read_buffer;
     ssize_t len = recv(stream->fd, buffer, stream->read_max, 0);
-    if (len > 0) {
+    if (len > 0 && stream->tls == NULL) {
         stream->handler->input(stream, (struct ub_slice){buffer, (size_t)len});
+    } else if (len > 0) {
+        tls_input(stream, (struct ub_slice){buffer, (size_t)len});
     } else if (len == 0) {
-        input_ended(stream);
+        input_ended(stream, stream->tls == NULL);
     } else if (errno != EAGAIN && errno != EINTR) {
         break_reset(stream, errno);
     }
@@ -77,7 +130,7 @@ static void on_input_event(struct ub_stream *stream, int events)
     if (!stream->paused && !stream->input_over) {
         ub_stream_read(stream);
     } else if (stream->paused && (events & UV_DISCONNECT) != 0) {
-        input_ended(stream);
+        input_ended(stream, stream->tls == NULL);
     } else {
         arm(stream); /* bytes for a paused one: this is where pausing takes effect */
     }
@@ -122,6 +175,21 @@ static void on_error(struct ub_stream *stream)
     }
 }
 
+static void on_output_event(struct ub_stream *stream)
+{
+    bool free_way = stream->tls == NULL || ub_tls_flush(stream);
+    if (free_way && stream->shut_wanted) {
+        stream->shut_wanted = false;
+        shutdown(stream->fd, SHUT_WR);
+    }
+    if (free_way && stream->want_write && stream->state == UB_STREAM_OPEN) {
+        stream->handler->writable(stream);
+    }
+    if (stream->state != UB_STREAM_CLOSED) {
+        arm(stream);
+    }
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct ub_stream *stream = poll->data;
@@ -134,12 +202,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         return;
     }
     if ((events & UV_WRITABLE) != 0) {
-        if (stream->want_write) {
-            stream->handler->writable(stream);
-        }
-        if (stream->state != UB_STREAM_CLOSED) {
-            arm(stream);
-        }
+        on_output_event(stream);
     }
     if ((events & (UV_READABLE | UV_DISCONNECT)) != 0 && stream->state != UB_STREAM_CLOSED) {
         on_input_event(stream, events);
@@ -166,9 +229,19 @@ int ub_stream_open(struct ub_stream *stream, struct ub_loop *loop,
         return rc;
     }
     stream->tls = tls;
-    stream->state = UB_STREAM_OPEN;
+    stream->state = tls == NULL ? UB_STREAM_OPEN : UB_STREAM_HANDSHAKE;
     arm(stream);
     return 0;
+}
+
+bool ub_stream_start_tls(struct ub_stream *stream, struct ub_tls *tls)
+{
+    assert(stream->tls == NULL && stream->state == UB_STREAM_OPEN);
+    stream->tls = tls;
+    stream->state = UB_STREAM_HANDSHAKE;
+    bool begun = ub_tls_handshake(stream) >= 0;
+    arm(stream);
+    return begun;
 }
 
 /* A socket; when descriptors have run out, the reserve is spent on it. Accepting then pauses until
@@ -212,6 +285,11 @@ int ub_stream_connect(struct ub_stream *stream, struct ub_loop *loop,
 
 ssize_t ub_stream_write(struct ub_stream *stream, const struct ub_slice *parts, uint32_t count)
 {
+    if (stream->tls != NULL) {
+        ssize_t taken_tls = ub_tls_write(stream, parts, count);
+        arm(stream);
+        return taken_tls;
+    }
     struct iovec iov[UB_STREAM_PARTS];
     struct msghdr message = {.msg_iov = iov};
     for (uint32_t i = 0; i < count && i < UB_STREAM_PARTS; i++) {
@@ -259,7 +337,14 @@ void ub_stream_watch(struct ub_stream *stream, enum ub_stream_watch what)
 
 void ub_stream_shutdown(struct ub_stream *stream)
 {
-    shutdown(stream->fd, SHUT_WR);
+    if (stream->tls != NULL) {
+        ub_tls_shutdown(stream);
+        stream->shut_wanted = !ub_tls_is_flushed(stream->tls);
+        arm(stream);
+    }
+    if (!stream->shut_wanted) {
+        shutdown(stream->fd, SHUT_WR);
+    }
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -271,6 +356,13 @@ static void on_closed(uv_handle_t *handle)
 void ub_stream_close(struct ub_stream *stream, bool reset)
 {
     assert(stream->state != UB_STREAM_CLOSED);
+    if (stream->tls != NULL) {
+        if (!reset) {
+            ub_tls_shutdown(stream);
+        }
+        ub_tls_free(stream->tls);
+        stream->tls = NULL;
+    }
     stream->state = UB_STREAM_CLOSED;
     if (reset) {
         struct linger now = {.l_onoff = 1, .l_linger = 0};

@@ -66,11 +66,12 @@ struct ub_stream {
     uint8_t watch; /* enum ub_stream_watch */
     bool paused;
     bool want_write;
-    bool input_over; /* the peer's FIN was seen */
+    bool input_over;  /* the peer's FIN was seen */
+    bool shut_wanted; /* FIN, as soon as TLS has got rid of its last bytes */
 };
 
 /* Takes over `fd` (connected, non-blocking); with `tls` (taken over, may be NULL) the handshake
- * begins. Reading starts at once. 0, or -errno: then fd and tls stay the caller's. */
+ * is awaited. Reading starts at once. 0, or -errno: then fd and tls stay the caller's. */
 int ub_stream_open(struct ub_stream *stream, struct ub_loop *loop,
                    const struct ub_stream_handler *handler, int fd, struct ub_tls *tls);
 
@@ -79,8 +80,8 @@ int ub_stream_open(struct ub_stream *stream, struct ub_loop *loop,
 int ub_stream_connect(struct ub_stream *stream, struct ub_loop *loop,
                       const struct ub_stream_handler *handler, const struct ub_address_ip *address);
 
-/* Starts TLS on an open plain stream (taken over). `opened` follows once more. */
-void ub_stream_start_tls(struct ub_stream *stream, struct ub_tls *tls);
+/* Starts TLS on an open plain stream (taken over). `opened` follows once more. False: it cannot. */
+bool ub_stream_start_tls(struct ub_stream *stream, struct ub_tls *tls);
 
 /* Bytes taken, possibly 0; -1: the socket takes no more for ever (reading may still bring what the
  * peer said before). What stays is offered again when `writable` is called. */
