@@ -90,7 +90,8 @@ static void read_into(struct whole *whole, struct ub_slice text, struct ub_conf_
     const char *file = whole->config.file;
     whole->config = root->out;
     whole->config.file = file;
-    struct ub_conf_builder builder = {root, &whole->config, &whole->arena, problems};
+    struct ub_conf_builder builder = {
+        .root = root, .config = &whole->config, .arena = &whole->arena, .problems = problems};
     ub_conf_build(&builder);
     if (problems->count == 0) {
         index_models(whole);
@@ -134,7 +135,8 @@ struct ub_config *ub_config_load(const char *file, struct ub_buf *problems)
     struct ub_conf_problems found = {.arena = &scratch};
     struct ub_buf text = {.max = UB_CONF_FILE_MAX};
     struct ub_config *config = NULL;
-    if (ub_conf_file_read(&found, file, "it", (struct ub_place){1, 1}, &text)) {
+    const struct ub_conf_path path = {file, "it", {1, 1}};
+    if (ub_conf_file_read(&found, &path, &text)) {
         config = ub_config_parse(file, ub_buf_slice(&text), problems);
     } else {
         ub_conf_problems_print(&found, file, problems);

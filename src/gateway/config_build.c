@@ -35,6 +35,12 @@ const char *ub_conf_keep_path(struct ub_conf_builder *b, const struct ub_conf_te
     return path;
 }
 
+struct ub_conf_path ub_conf_path(const struct ub_conf_text *text, const char *path)
+{
+    bool as_written = strcmp(text->text, text->shown) == 0;
+    return (struct ub_conf_path){path, as_written ? path : text->shown, text->at};
+}
+
 static bool same_address(const struct ub_address *a, const struct ub_address *b)
 {
     return a->port != 0 && a->port == b->port && strcmp(a->host, b->host) == 0;
@@ -64,7 +70,7 @@ static void check_open(struct ub_conf_builder *b, const struct ub_address *addre
 
 static void build_listen(struct ub_conf_builder *b)
 {
-    static const struct ub_conf_text fallback = {"127.0.0.1:8080", {1, 1}};
+    static const struct ub_conf_text fallback = {.text = "127.0.0.1:8080", .at = {1, 1}};
     const struct ub_conf_texts *texts = &b->root->listen;
     bool given = texts->list != NULL;
     uint32_t count = given ? texts->count : 1;
@@ -112,11 +118,13 @@ static void build_tls(struct ub_conf_builder *b)
     config->tls_client_ca = ub_conf_keep_path(b, &root->tls_client_ca);
     config->tls_allow_12 = root->tls_min_version == UB_CONF_TLS_12;
     if (config->tls_cert != NULL && config->tls_key != NULL) {
-        ub_conf_check_pair(b->problems, config->tls_cert, root->tls_cert.at, config->tls_key,
-                           root->tls_key.at);
+        const struct ub_conf_path cert = ub_conf_path(&root->tls_cert, config->tls_cert);
+        const struct ub_conf_path key = ub_conf_path(&root->tls_key, config->tls_key);
+        ub_conf_check_pair(b->problems, &cert, &key);
     }
     if (config->tls_client_ca != NULL) {
-        ub_conf_check_ca(b->problems, config->tls_client_ca, root->tls_client_ca.at);
+        const struct ub_conf_path ca = ub_conf_path(&root->tls_client_ca, config->tls_client_ca);
+        ub_conf_check_ca(b->problems, &ca);
     }
 }
 

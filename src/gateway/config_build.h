@@ -2,6 +2,7 @@
 #ifndef UB_GATEWAY_CONFIG_BUILD_H
 #define UB_GATEWAY_CONFIG_BUILD_H
 
+#include "gateway/config_files.h"
 #include "gateway/config_schema.h"
 
 struct ub_conf_builder {
@@ -9,6 +10,7 @@ struct ub_conf_builder {
     struct ub_config *config; /* filled in */
     struct ub_arena *arena;   /* everything it points to */
     struct ub_conf_problems *problems;
+    const char **models_shown; /* names of the models as they stand in the file, same order */
 };
 
 /* Says what is wrong across values: names, references, files, addresses. The result is good when no
@@ -28,6 +30,9 @@ const char *ub_conf_keep(struct ub_conf_builder *builder, const struct ub_conf_t
 
 /* The same for a path: relative ones start at the folder of the configuration file. */
 const char *ub_conf_keep_path(struct ub_conf_builder *builder, const struct ub_conf_text *text);
+
+/* How messages call the file at `path`: whole, but with its variables as they were written. */
+struct ub_conf_path ub_conf_path(const struct ub_conf_text *text, const char *path);
 
 /* The identity of an upstream (name and URL) or a model (name, NULL); never 0. */
 uint64_t ub_conf_id(const char *name, const char *url);

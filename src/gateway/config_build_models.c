@@ -22,17 +22,17 @@ static int find_upstream(const struct ub_conf_builder *b, const char *name)
 
 static void unknown_upstream(struct ub_conf_builder *b, const struct ub_conf_text *name)
 {
-    struct ub_nearest nearest = {.text = ub_slice_of(name->text)};
+    struct ub_nearest nearest = {.text = ub_slice_of(name->shown)};
     for (uint32_t i = 0; i < b->root->upstreams.count; i++) {
         if (upstreams(b)[i].name.text != NULL) {
-            ub_nearest_offer(&nearest, upstreams(b)[i].name.text);
+            ub_nearest_offer(&nearest, upstreams(b)[i].name.shown);
         }
     }
     if (nearest.word != NULL) {
         ub_conf_problem(b->problems, name->at, "no upstream is called '%s', did you mean '%s'?",
-                        name->text, nearest.word);
+                        name->shown, nearest.word);
     } else {
-        ub_conf_problem(b->problems, name->at, "no upstream is called '%s'", name->text);
+        ub_conf_problem(b->problems, name->at, "no upstream is called '%s'", name->shown);
     }
 }
 
@@ -64,7 +64,7 @@ static void build_tiers(struct ub_conf_builder *b, const struct ub_conf_model *f
                 problem = true;
             } else if (earlier != 0) {
                 ub_conf_problem(b->problems, names->list[j].at, "'%s' is in tier %u already",
-                                names->list[j].text, earlier);
+                                names->list[j].shown, earlier);
                 problem = true;
             } else {
                 tier->member[tier->count++] = (uint16_t)upstream;
@@ -75,31 +75,32 @@ static void build_tiers(struct ub_conf_builder *b, const struct ub_conf_model *f
     if (!served && !problem) {
         ub_conf_problem(b->problems, from->name.at,
                         "no upstream in the tiers of '%s' has it among its 'models'",
-                        from->name.text);
+                        from->name.shown);
     }
 }
 
 /* One tier of all that serve it. With "*", only those that serve any name. */
-static void build_only_tier(struct ub_conf_builder *b, const char *name, struct ub_place at,
+static void build_only_tier(struct ub_conf_builder *b, const struct ub_conf_text *name,
                             struct ub_model_spec *spec)
 {
     struct ub_tier_spec *tier = &spec->tier[0];
     spec->tiers = 1;
     for (uint32_t i = 0; i < b->root->upstreams.count; i++) {
-        if (!ub_conf_serves(&upstreams(b)[i], name)) {
+        if (!ub_conf_serves(&upstreams(b)[i], name->text)) {
             continue;
         }
         if (tier->count == UB_TIER_MAX) {
-            ub_conf_problem(b->problems, at,
+            ub_conf_problem(b->problems, name->at,
                             "more than %d upstreams serve '%s': write tiers of at most %d for it "
                             "under 'models'",
-                            UB_TIER_MAX, name, UB_TIER_MAX);
+                            UB_TIER_MAX, name->shown, UB_TIER_MAX);
             return;
         }
         tier->member[tier->count++] = (uint16_t)i;
     }
     if (tier->count == 0) {
-        ub_conf_problem(b->problems, at, "no upstream has '%s' among its 'models'", name);
+        ub_conf_problem(b->problems, name->at, "no upstream has '%s' among its 'models'",
+                        name->shown);
     }
 }
 
@@ -126,7 +127,8 @@ static bool make_lists(struct ub_conf_builder *b, uint32_t count, struct lists *
     lists->specs = ub_arena_array(b->arena, count, sizeof *lists->specs);
     b->config->models = lists->models;
     b->config->routes.models = lists->specs;
-    return lists->models != NULL && lists->specs != NULL;
+    b->models_shown = ub_arena_array(b->problems->arena, count, sizeof *b->models_shown);
+    return lists->models != NULL && lists->specs != NULL && b->models_shown != NULL;
 }
 
 static void build_model(struct ub_conf_builder *b, const struct ub_conf_model *from,
@@ -139,7 +141,7 @@ static void build_model(struct ub_conf_builder *b, const struct ub_conf_model *f
     for (uint32_t i = 0; i < index; i++) {
         if (lists->specs[i].key == id) {
             ub_conf_problem(b->problems, from->name.at, "the model '%s' is here twice",
-                            from->name.text);
+                            from->name.shown);
         }
     }
     *model = (struct ub_model_config){
@@ -148,11 +150,12 @@ static void build_model(struct ub_conf_builder *b, const struct ub_conf_model *f
         .affinity_header = ub_conf_keep(b, &from->affinity_header),
     };
     spec->key = id;
+    b->models_shown[index] = from->name.shown;
     build_policy(b, from, &spec->policy);
     if (from->tiers.list != NULL) {
         build_tiers(b, from, spec);
     } else {
-        build_only_tier(b, from->name.text, from->name.at, spec);
+        build_only_tier(b, &from->name, spec);
     }
     b->config->model_count++;
     b->config->routes.model_count++;
@@ -161,7 +164,7 @@ static void build_model(struct ub_conf_builder *b, const struct ub_conf_model *f
 /* Every name that an upstream lists, in order; then "*" when one lists none. */
 static const struct ub_conf_text *collect_names(struct ub_conf_builder *b, uint32_t *count)
 {
-    static const struct ub_conf_text rest = {"*", {1, 1}};
+    static const struct ub_conf_text rest = {"*", "*", {1, 1}};
     struct ub_conf_text *names = ub_arena_array(b->arena, MODELS_MAX, sizeof *names);
     uint64_t *ids = ub_arena_array(b->arena, MODELS_MAX, sizeof *ids);
     bool any = false;

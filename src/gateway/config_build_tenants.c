@@ -13,26 +13,26 @@ static void check_pattern(struct ub_conf_builder *b, const struct ub_conf_text *
         }
         return;
     }
-    struct ub_nearest nearest = {.text = ub_slice_of(pattern->text)};
+    struct ub_nearest nearest = {.text = ub_slice_of(pattern->shown)};
     for (uint32_t i = 0; i < b->config->model_count; i++) {
         const char *name = b->config->models[i].name;
         if (name == NULL || strcmp(name, pattern->text) == 0 || strcmp(name, "*") == 0) {
             return;
         }
-        ub_nearest_offer(&nearest, name);
+        ub_nearest_offer(&nearest, b->models_shown[i]);
     }
     if (nearest.word != NULL) {
         ub_conf_problem(b->problems, pattern->at, "no model is called '%s', did you mean '%s'?",
-                        pattern->text, nearest.word);
+                        pattern->shown, nearest.word);
     } else {
-        ub_conf_problem(b->problems, pattern->at, "no model is called '%s'", pattern->text);
+        ub_conf_problem(b->problems, pattern->at, "no model is called '%s'", pattern->shown);
     }
 }
 
 static void build_patterns(struct ub_conf_builder *b, const struct ub_conf_texts *from,
                            struct ub_tenant_config *out)
 {
-    static const struct ub_conf_text all = {"*", {0, 0}};
+    static const struct ub_conf_text all = {"*", "*", {0, 0}};
     uint32_t count = from->list != NULL ? from->count : 1;
     const char **patterns = ub_arena_array(b->arena, count, sizeof *patterns);
     if (patterns == NULL) {
@@ -121,7 +121,7 @@ void ub_conf_build_tenants(struct ub_conf_builder *b)
             if (from[j].name.text != NULL && strcmp(from[j].name.text, from[i].name.text) == 0) {
                 ub_conf_problem(b->problems, from[i].name.at,
                                 "the name '%s' is taken by the tenant in line %u",
-                                from[i].name.text, from[j].name.at.line);
+                                from[i].name.shown, from[j].name.at.line);
                 break;
             }
         }

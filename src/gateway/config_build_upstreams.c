@@ -26,8 +26,8 @@ static const char *build_key(struct ub_conf_builder *b, const struct ub_conf_ups
     struct ub_buf text = {.max = UB_CONF_KEY_FILE_MAX};
     const char *key = NULL;
     /* Its path is not quoted: somebody may have put the key itself there. */
-    if (path != NULL &&
-        ub_conf_file_read(b->problems, path, "the key file", from->key_file.at, &text)) {
+    const struct ub_conf_path shown = {path, "the key file", from->key_file.at};
+    if (path != NULL && ub_conf_file_read(b->problems, &shown, &text)) {
         struct ub_slice trimmed = ub_slice_trim(ub_buf_slice(&text));
         while (trimmed.len > 0 && strchr("\r\n \t", trimmed.ptr[trimmed.len - 1]) != NULL) {
             trimmed.len--;
@@ -58,7 +58,7 @@ static void build_names(struct ub_conf_builder *b, const struct ub_conf_pairs *f
         for (uint32_t j = 0; j < i; j++) {
             if (strcmp(names[j].public_name, pair->from.text) == 0) {
                 ub_conf_problem(b->problems, pair->from.at, "'%s' is in 'models' twice",
-                                pair->from.text);
+                                pair->from.shown);
                 break;
             }
         }
@@ -110,7 +110,8 @@ static void build_upstream(struct ub_conf_builder *b, const struct ub_conf_upstr
     out->key = build_key(b, from);
     out->ca = ub_conf_keep_path(b, &from->ca);
     if (out->ca != NULL && out->tls) {
-        ub_conf_check_ca(b->problems, out->ca, from->ca.at);
+        const struct ub_conf_path ca = ub_conf_path(&from->ca, out->ca);
+        ub_conf_check_ca(b->problems, &ca);
     } else if (out->ca != NULL) {
         ub_conf_problem(b->problems, from->ca.at, "'ca' has no meaning with a plain http URL");
     }
@@ -143,7 +144,7 @@ void ub_conf_build_upstreams(struct ub_conf_builder *b)
             if (from[j].name.text != NULL && strcmp(from[j].name.text, from[i].name.text) == 0) {
                 ub_conf_problem(b->problems, from[i].name.at,
                                 "the name '%s' is taken by the upstream in line %u",
-                                from[i].name.text, from[j].name.at.line);
+                                from[i].name.shown, from[j].name.at.line);
                 break;
             }
         }

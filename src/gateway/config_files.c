@@ -29,14 +29,14 @@ static bool read_all(int fd, struct ub_buf *out)
     }
 }
 
-bool ub_conf_file_read(struct ub_conf_problems *problems, const char *path, const char *shown,
-                       struct ub_place at, struct ub_buf *out)
+bool ub_conf_file_read(struct ub_conf_problems *problems, const struct ub_conf_path *path,
+                       struct ub_buf *out)
 {
     /* O_NONBLOCK: opening a named pipe must not wait for its writer. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = open(path->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat info;
     if (fd < 0 || fstat(fd, &info) != 0) {
-        ub_conf_problem(problems, at, "cannot read %s: %s", shown, strerror(errno));
+        ub_conf_problem(problems, path->at, "cannot read %s: %s", path->shown, strerror(errno));
         if (fd >= 0) {
             close(fd);
         }
@@ -44,9 +44,9 @@ bool ub_conf_file_read(struct ub_conf_problems *problems, const char *path, cons
     }
     bool good = false;
     if (!S_ISREG(info.st_mode)) {
-        ub_conf_problem(problems, at, "cannot read %s: not a regular file", shown);
+        ub_conf_problem(problems, path->at, "cannot read %s: not a regular file", path->shown);
     } else if (!read_all(fd, out)) {
-        ub_conf_problem(problems, at, "cannot read %s: %s", shown, strerror(errno));
+        ub_conf_problem(problems, path->at, "cannot read %s: %s", path->shown, strerror(errno));
     } else {
         good = true;
     }
@@ -60,15 +60,15 @@ static int no_passphrase(char *out, int size, int writing, void *user)
     return 0;
 }
 
-static BIO *open_pem(struct ub_conf_problems *problems, const char *path, struct ub_place at,
+static BIO *open_pem(struct ub_conf_problems *problems, const struct ub_conf_path *path,
                      struct ub_buf *text)
 {
-    if (!ub_conf_file_read(problems, path, path, at, text)) {
+    if (!ub_conf_file_read(problems, path, text)) {
         return NULL;
     }
     BIO *bio = BIO_new_mem_buf(text->len > 0 ? text->ptr : "", (int)text->len);
     if (bio == NULL) {
-        ub_conf_problem(problems, at, "out of memory");
+        ub_conf_problem(problems, path->at, "out of memory");
     }
     return bio;
 }
@@ -84,11 +84,10 @@ static void close_pem(BIO *bio, struct ub_buf *text)
 }
 
 /* The first certificate of the file, or NULL after saying why. All of the file must load. */
-static X509 *load_certificates(struct ub_conf_problems *problems, const char *path,
-                               struct ub_place at)
+static X509 *load_certificates(struct ub_conf_problems *problems, const struct ub_conf_path *path)
 {
     struct ub_buf text = {.max = UB_CONF_PEM_MAX};
-    BIO *bio = open_pem(problems, path, at, &text);
+    BIO *bio = open_pem(problems, path, &text);
     X509 *first = NULL;
     if (bio != NULL) {
         first = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
@@ -103,44 +102,44 @@ static X509 *load_certificates(struct ub_conf_problems *problems, const char *pa
             first = NULL;
         }
         if (first == NULL) {
-            ub_conf_problem(problems, at, "%s holds no good certificate (PEM)", path);
+            ub_conf_problem(problems, path->at, "%s holds no good certificate (PEM)", path->shown);
         }
     }
     close_pem(bio, &text);
     return first;
 }
 
-static EVP_PKEY *load_key(struct ub_conf_problems *problems, const char *path, struct ub_place at)
+static EVP_PKEY *load_key(struct ub_conf_problems *problems, const struct ub_conf_path *path)
 {
     struct ub_buf text = {.max = UB_CONF_PEM_MAX};
-    BIO *bio = open_pem(problems, path, at, &text);
+    BIO *bio = open_pem(problems, path, &text);
     EVP_PKEY *key = NULL;
     if (bio != NULL) {
         key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
         if (key == NULL) {
-            ub_conf_problem(problems, at, "%s holds no private key (PEM, without passphrase)",
-                            path);
+            ub_conf_problem(problems, path->at, "%s holds no private key (PEM, without passphrase)",
+                            path->shown);
         }
     }
     close_pem(bio, &text);
     return key;
 }
 
-void ub_conf_check_pair(struct ub_conf_problems *problems, const char *cert,
-                        struct ub_place cert_at, const char *key, struct ub_place key_at)
+void ub_conf_check_pair(struct ub_conf_problems *problems, const struct ub_conf_path *cert,
+                        const struct ub_conf_path *key)
 {
-    X509 *certificate = load_certificates(problems, cert, cert_at);
-    EVP_PKEY *private_key = load_key(problems, key, key_at);
+    X509 *certificate = load_certificates(problems, cert);
+    EVP_PKEY *private_key = load_key(problems, key);
     if (certificate != NULL && private_key != NULL &&
         X509_check_private_key(certificate, private_key) != 1) {
-        ub_conf_problem(problems, key_at, "this private key does not belong to the certificate");
+        ub_conf_problem(problems, key->at, "this private key does not belong to the certificate");
     }
     X509_free(certificate);
     EVP_PKEY_free(private_key);
     ERR_clear_error();
 }
 
-void ub_conf_check_ca(struct ub_conf_problems *problems, const char *ca, struct ub_place at)
+void ub_conf_check_ca(struct ub_conf_problems *problems, const struct ub_conf_path *ca)
 {
-    X509_free(load_certificates(problems, ca, at));
+    X509_free(load_certificates(problems, ca));
 }

@@ -9,16 +9,21 @@
 #define UB_CONF_PEM_MAX      (1 << 20)
 #define UB_CONF_KEY_FILE_MAX (16 << 10)
 
-/* The whole of a regular file, at most `out->max` bytes. False: said why at `at`, calling the file
- * `shown`. */
-bool ub_conf_file_read(struct ub_conf_problems *problems, const char *path, const char *shown,
-                       struct ub_place at, struct ub_buf *out);
+struct ub_conf_path {
+    const char *path;
+    const char *shown; /* how messages call it */
+    struct ub_place at;
+};
+
+/* The whole of a regular file, at most `out->max` bytes. False: said why. */
+bool ub_conf_file_read(struct ub_conf_problems *problems, const struct ub_conf_path *path,
+                       struct ub_buf *out);
 
 /* Certificate (with its chain) and private key load and belong together. */
-void ub_conf_check_pair(struct ub_conf_problems *problems, const char *cert,
-                        struct ub_place cert_at, const char *key, struct ub_place key_at);
+void ub_conf_check_pair(struct ub_conf_problems *problems, const struct ub_conf_path *cert,
+                        const struct ub_conf_path *key);
 
 /* The file holds at least one certificate. */
-void ub_conf_check_ca(struct ub_conf_problems *problems, const char *ca, struct ub_place at);
+void ub_conf_check_ca(struct ub_conf_problems *problems, const struct ub_conf_path *ca);
 
 #endif

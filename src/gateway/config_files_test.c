@@ -161,7 +161,8 @@ static void read_source(const char *root, const char *name, struct ub_buf *out)
     snprintf(path, sizeof path, "%s/%s", root, name);
     struct ub_arena arena = {0};
     struct ub_conf_problems problems = {.arena = &arena};
-    UB_CHECK(ub_conf_file_read(&problems, path, name, (struct ub_place){1, 1}, out), "%s", name);
+    const struct ub_conf_path file = {path, name, {1, 1}};
+    UB_CHECK(ub_conf_file_read(&problems, &file, out), "%s", name);
     ub_arena_free(&arena, false);
 }
 

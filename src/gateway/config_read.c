@@ -55,7 +55,7 @@ static bool read_text(struct reader *r, const struct ub_conf_field *field,
         ub_conf_problem(r->problems, at, "'%s' %s", field->key, wrong);
         return false;
     }
-    *out = (struct ub_conf_text){text.ptr, at};
+    *out = (struct ub_conf_text){text.ptr, node->text.ptr, at};
     return true;
 }
 
@@ -284,8 +284,11 @@ static void read_map(struct reader *r, const struct ub_conf_section *section,
             unknown_key(r, section, item);
             continue;
         }
-        seen |= (uint64_t)1 << (field - section->fields);
-        read_field(r, field, item, target);
+        uint64_t bit = (uint64_t)1 << (field - section->fields);
+        if ((seen & bit) == 0) { /* what stands twice is a problem already; the first one counts */
+            read_field(r, field, item, target);
+        }
+        seen |= bit;
     }
     for (uint32_t i = 0; i < section->count; i++) {
         if (section->fields[i].required && (seen >> i & 1) == 0) {

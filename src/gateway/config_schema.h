@@ -15,7 +15,8 @@
 /* --- values as written --- */
 
 struct ub_conf_text {
-    const char *text; /* `${NAME}` filled in; NULL = not given */
+    const char *text;  /* `${NAME}` filled in; NULL = not given */
+    const char *shown; /* as it stands in the file, for messages */
     struct ub_place at;
 };
 

@@ -66,6 +66,7 @@ static const struct {
      "f:1:40: an upstream has no such key\n"},
     {"a key twice", UP "open: true\nopen: false\n",
      "f:3:1: 'open' is here twice, first in line 2\n"},
+    {"a list twice", UP UP, "f:2:1: 'upstreams' is here twice, first in line 1\n"},
     {"a key of a later version", UP "cache: {memory: 1GiB}\n",
      "f:2:1: 'cache' is not in this version yet\n"},
     {"a key of a tenant of a later version", UP "tenants: [{name: t, " KEY ", requests: 100/s}]\n",
