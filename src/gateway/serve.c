@@ -215,7 +215,8 @@ int ub_serve(const struct ub_serve_options *options)
         return UB_EXIT_FAILED;
     }
     catch_signals(serve.loop);
-    options->ready(options->user, serve.gateway);
+    options->ready(options->user, serve.gateway,
+                   serve.listener == NULL ? 0 : ub_listener_port(serve.listener));
     ub_loop_run(serve.loop);
     release_signals();
     finish(&serve);

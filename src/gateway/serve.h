@@ -11,8 +11,8 @@
 struct ub_serve_options {
     struct ub_config *config; /* the caller's; held as long as it is needed */
     const char *file;         /* what a reload reads; NULL: there is nothing to reload */
-    /* Everything listens: the first screen. */
-    void (*ready)(void *user, const struct ub_gateway *gateway);
+    /* Everything listens: the first screen. `admin_port` is where, 0 without admin pages. */
+    void (*ready)(void *user, const struct ub_gateway *gateway, uint16_t admin_port);
     void *user;
 };
 

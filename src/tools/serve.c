@@ -22,7 +22,7 @@ static void print_url(const char *words, const struct ub_address *address, uint1
 }
 
 /* The first screen: what runs, and what to type. */
-static void ready(void *user, const struct ub_gateway *gateway)
+static void ready(void *user, const struct ub_gateway *gateway, uint16_t admin_port)
 {
     const struct ub_config *config = gateway->setup->config;
     bool demo = *(const bool *)user;
@@ -36,7 +36,7 @@ static void ready(void *user, const struct ub_gateway *gateway)
         fprintf(stderr, "/v1\n");
     }
     if (config->has_admin) {
-        print_url("  admin   ", &config->admin, config->admin.port);
+        print_url("  admin   ", &config->admin, admin_port);
         fprintf(stderr, "/metrics  /healthz  /readyz\n");
     }
     print_url("\nTry:\n  curl -N ", &config->listen[0], ub_gateway_port(gateway, 0));

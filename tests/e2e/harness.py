@@ -95,15 +95,17 @@ class Program:
         return self.process.returncode
 
 
-# What programs say when they listen: "listening ... address=127.0.0.1:40123".
-LISTENING = r"listening.*?(?:http://|address=)127\.0\.0\.1:(\d+)"
+# What programs say when they listen; the gateway has two doors.
+LISTENING = r"listening on http://127\.0\.0\.1:(\d+)"
+API = r"API +http://127\.0\.0\.1:(\d+)"
+ADMIN = r"admin +http://127\.0\.0\.1:(\d+)"
 
 
 class Mock(Program):
     """`unbusy mock`. `faults` are rules as in `unbusy mock --help`."""
 
-    def __init__(self, name, folder, *args, faults=(), seed=1, speed=20):
-        command = [UNBUSY, "mock", "--listen", "127.0.0.1:0", "--seed", seed, "--speed", speed]
+    def __init__(self, name, folder, *args, faults=(), seed=1, profile="instant"):
+        command = [UNBUSY, "mock", "--listen", "127.0.0.1:0", "--seed", seed, "--profile", profile]
         for fault in faults:
             command += ["--fault", fault]
         super().__init__(name, command + list(args), folder)
@@ -125,8 +127,8 @@ class Gateway(Program):
         self.access_log = pathlib.Path(folder) / f"{name}.access.log"
         self.write_config(config)
         super().__init__(name, [UNBUSY, "serve", "--config", self.config_file], folder, env)
-        self.admin_port = int(self.await_line(r"admin.*127\.0\.0\.1:(\d+)").group(1))
-        self.port = int(self.await_line(LISTENING).group(1))
+        self.admin_port = int(self.await_line(ADMIN).group(1))
+        self.port = int(self.await_line(API).group(1))
         self.url = f"http://127.0.0.1:{self.port}"
         self.base = self.url + "/v1"
         wait_for("/readyz", lambda: get(self.admin_port, "/readyz").status == 200)
