@@ -277,14 +277,63 @@ void adopt_routes(struct ub_brain *brain, const struct ub_routes *routes, ub_ns 
     brain->has_routes = true;
 }
 
+static bool is_between(ub_ns value, ub_ns low, ub_ns high)
+{
+    return value >= low && value <= high;
+}
+
+/* Times of nothing would make the brain wake itself for ever. */
+static const char *refuse_policy(const struct ub_model_policy *p)
+{
+    const struct ub_retry_policy *r = &p->retry;
+    if (r->attempts < 1 || r->attempts > ATTEMPTS_MAX) {
+        return "a model may have 1 to 16 attempts";
+    }
+    if (!(r->budget >= 0 && r->budget <= 100) ||
+        !(r->budget_per_s >= 0 && r->budget_per_s <= 1e6)) {
+        return "a retry budget is a share of 0 to 100, and 0 to a million a second";
+    }
+    if (!is_between(r->base_ns, 0, UB_HOUR) || !is_between(r->cap_ns, 0, UB_HOUR)) {
+        return "a retry's base and cap are at most an hour";
+    }
+    if (!is_between(p->first_token_min_ns, UB_MS, p->first_token_max_ns) ||
+        !is_between(p->first_token_max_ns, UB_MS, 24 * UB_HOUR)) {
+        return "first_token needs 1ms <= min <= max <= 24h";
+    }
+    if (!is_between(p->total_ns, UB_MS, 24 * UB_HOUR) ||
+        !is_between(p->stall_ns, UB_MS, 24 * UB_HOUR)) {
+        return "total and stall are between 1ms and 24h";
+    }
+    if (!is_between(p->patience_ns, 0, UB_HOUR) || !is_between(p->slot_wait_ns, 0, 24 * UB_HOUR) ||
+        !is_between(p->slow_over_ns, 0, 24 * UB_HOUR)) {
+        return "patience, the wait for a slot and slow_over may not be negative or endless";
+    }
+    bool beats = p->heartbeat_after_ns != 0;
+    if (beats && (!is_between(p->heartbeat_after_ns, UB_MS, 24 * UB_HOUR) ||
+                  !is_between(p->heartbeat_every_ns, UB_MS, 24 * UB_HOUR))) {
+        return "a heartbeat is between 1ms and 24h";
+    }
+    return NULL;
+}
+
+static bool stands_twice(const struct ub_model_spec *spec, uint32_t tier, uint32_t member)
+{
+    for (uint32_t t = 0; t <= tier; t++) {
+        uint32_t count = t < tier ? spec->tier[t].count : member;
+        for (uint32_t m = 0; m < count; m++) {
+            if (spec->tier[t].member[m] == spec->tier[tier].member[member]) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static const char *refuse_model(const struct ub_routes *routes, uint32_t index)
 {
     const struct ub_model_spec *spec = &routes->models[index];
     if (spec->key == 0 || spec->tiers < 1 || spec->tiers > UB_TIERS_MAX) {
         return "a model needs a key and 1 to 16 tiers";
-    }
-    if (spec->policy.retry.attempts < 1 || spec->policy.retry.attempts > ATTEMPTS_MAX) {
-        return "a model may have 1 to 16 attempts";
     }
     for (uint32_t i = 0; i < index; i++) {
         if (routes->models[i].key == spec->key) {
@@ -299,9 +348,12 @@ static const char *refuse_model(const struct ub_routes *routes, uint32_t index)
             if (spec->tier[t].member[m] >= routes->upstream_count) {
                 return "a tier names an upstream that is not there";
             }
+            if (stands_twice(spec, t, m)) {
+                return "an upstream stands twice in the tiers of a model";
+            }
         }
     }
-    return NULL;
+    return refuse_policy(&spec->policy);
 }
 
 /* What is in use now, draining slots included, plus everything new must fit. */
@@ -344,6 +396,11 @@ const char *ub_brain_refuses(const struct ub_brain *brain, const struct ub_route
     for (uint32_t i = 0; i < routes->upstream_count; i++) {
         if (routes->upstreams[i].key == 0) {
             return "an upstream needs a key";
+        }
+        for (uint32_t j = 0; j < i; j++) {
+            if (routes->upstreams[j].key == routes->upstreams[i].key) {
+                return "an upstream stands there twice";
+            }
         }
     }
     for (uint32_t i = 0; i < routes->model_count; i++) {

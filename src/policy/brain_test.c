@@ -213,6 +213,16 @@ static void test_refusals(void)
     model.tier[0].member[0] = 0;
     model.policy.retry.attempts = 17;
     UB_CHECK(ub_brain_refuses(brain, &routes) != NULL, "too many attempts");
+    model.policy = ub_model_policy_default();
+    model.policy.heartbeat_every_ns = 0;
+    UB_CHECK(ub_brain_refuses(brain, &routes) != NULL, "a heartbeat without a pause");
+    model.policy = ub_model_policy_default();
+    model.tier[0].count = 2;
+    model.tier[0].member[1] = 0;
+    UB_CHECK(ub_brain_refuses(brain, &routes) != NULL, "a member that stands there twice");
+    model.tier[0].member[1] = 1;
+    specs[3].key = 1;
+    UB_CHECK(ub_brain_refuses(brain, &routes) != NULL, "an upstream that stands there twice");
     free(brain);
 }
 

@@ -10,7 +10,8 @@
 
 #include <assert.h>
 
-#define SCAN_MAX      8 /* of a line, behind a first that cannot use the slot */
+#define SCAN_MAX      8     /* of a line, behind a first that cannot use the slot */
+#define PAUSE_MIN_NS  UB_MS /* also when the policy's base is nothing */
 #define ADVICE_MIN_NS UB_SECOND
 #define ADVICE_MAX_NS UB_MINUTE /* the Node SDK obeys no longer advice, API-FACTS 1.3 */
 
@@ -281,7 +282,8 @@ static void count_failure(struct request *request)
     }
 }
 
-static void back_off(struct ub_brain *brain, struct request *request, ub_ns now,
+/* `not_before`: nothing can change sooner, as nobody could be tried at all; 0 = somebody was. */
+static void back_off(struct ub_brain *brain, struct request *request, ub_ns not_before, ub_ns now,
                      struct ub_random *random)
 {
     const struct ub_model_policy *policy = &route_of(brain, request->route)->policy;
@@ -293,7 +295,8 @@ static void back_off(struct ub_brain *brain, struct request *request, ub_ns now,
     count_failure(request);
     bool throttled = request->last_error == UB_ERR_THROTTLED;
     ub_ns at = ub_retry_at(&policy->retry, request->failures, throttled, now,
-                           floor > now ? floor : 0, ub_random_unit(random));
+                           ub_ns_max(floor, not_before), ub_random_unit(random));
+    at = ub_ns_max(at, now + PAUSE_MIN_NS);
     if (at >= request->deadline) {
         give_up(brain, request, UB_WHY_OUT_OF_TIME, now, random);
         return;
@@ -334,7 +337,7 @@ static void exhausted(struct ub_brain *brain, struct request *request, bool full
         return;
     }
     if (!full) {
-        back_off(brain, request, now, random);
+        back_off(brain, request, tried || until == UB_NEVER ? 0 : until, now, random);
         return;
     }
     bool waited = request->waits_in_line && request->line_until != UB_NEVER;

@@ -129,23 +129,23 @@ static void draw_policy(struct ub_storm *s, struct ub_model_policy *p)
 
 static ub_ns extreme(struct ub_storm *s, ub_ns least)
 {
-    const ub_ns values[] = {least, 1, UB_US, UB_MS, UB_SECOND, UB_HOUR};
+    const ub_ns values[] = {least, UB_MS, 20 * UB_MS, UB_SECOND, UB_HOUR};
     return values[below(s, UB_COUNT(values))];
 }
 
 static void draw_extreme(struct ub_storm *s, struct ub_model_policy *p)
 {
     p->patience_ns = extreme(s, 0);
-    p->first_token_min_ns = extreme(s, 1);
-    p->first_token_max_ns = ub_ns_max(p->first_token_min_ns, extreme(s, 1));
-    p->total_ns = ub_ns_min(extreme(s, 1), UB_MINUTE);
-    p->stall_ns = ub_ns_max(20 * UB_MS, extreme(s, 1)); /* marks come each quarter of it */
+    p->first_token_min_ns = extreme(s, UB_MS);
+    p->first_token_max_ns = ub_ns_max(p->first_token_min_ns, extreme(s, UB_MS));
+    p->total_ns = ub_ns_min(extreme(s, UB_MS), UB_MINUTE);
+    p->stall_ns = ub_ns_max(20 * UB_MS, extreme(s, UB_MS)); /* marks come each quarter of it */
     p->slot_wait_ns = extreme(s, 0);
     p->heartbeat_after_ns = extreme(s, 0);
-    p->heartbeat_every_ns = ub_ns_max(UB_MS, extreme(s, UB_MS));
+    p->heartbeat_every_ns = extreme(s, UB_MS);
     p->retry.attempts = 1 + below(s, 16);
-    p->retry.base_ns = ub_ns_max(UB_MS, extreme(s, 0));
-    p->retry.cap_ns = ub_ns_max(UB_MS, extreme(s, 0));
+    p->retry.base_ns = extreme(s, 0);
+    p->retry.cap_ns = extreme(s, 0);
     p->retry.budget = chance(s, 0.5) ? 0 : 100;
     p->retry.budget_per_s = chance(s, 0.5) ? 0 : 1e6;
 }
