@@ -200,9 +200,11 @@ static void write_text(struct ub_access *access)
             access->failing = true;
             return;
         }
+        uint64_t lines = 0; /* apart: `written` is atomic, and most bytes are no line ends */
         for (ssize_t i = 0; i < done; i++) {
-            access->written += access->text.ptr[i] == '\n';
+            lines += access->text.ptr[i] == '\n';
         }
+        access->written += lines;
         access->inside_line = access->text.ptr[done - 1] != '\n';
         ub_buf_drop(&access->text, (size_t)done);
         if (access->failing) {
