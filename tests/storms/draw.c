@@ -228,7 +228,7 @@ static uint32_t count_upstreams(struct ub_storm *s)
 
 bool ub_storm_draw(struct ub_storm *s, uint64_t seed, bool trace, struct ub_flight *flight)
 {
-    *s = (struct ub_storm){.seed = seed, .kind = kind_of(seed), .random = {seed}};
+    *s = (struct ub_storm){.seed = seed, .kind = kind_of(seed), .random = {seed}, .flight = flight};
     struct ub_brain_limits limits = ub_storm_limits(seed);
     s->world = ub_world_new((struct ub_world_options){
         .seed = seed,

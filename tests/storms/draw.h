@@ -46,6 +46,7 @@ struct ub_storm {
     enum ub_storm_kind kind;
     struct ub_random random;
     struct ub_world *world;
+    struct ub_flight *flight; /* the caller's, or NULL */
     uint32_t upstreams;
     uint32_t models;
     uint32_t acts;

@@ -4,6 +4,7 @@
  *     storm --seed N [-v]      exactly that one again, with its trace
  */
 #include "draw.h"
+#include "sim/replay.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #define SEEDS_PER_CHECK 500
+#define RECORD_EVERY    8 /* seeds; their flight record is replayed */
+#define RING            (32u << 20)
 #define FAILURES_MAX    3
 #define RECOVERY_NS     (12 * UB_SECOND)
 #define CALM_REQUESTS   6
@@ -53,6 +56,11 @@ static void act(struct ub_storm *s, const struct ub_storm_act *a)
         break;
     case UB_STORM_SICKEN:
         ub_storm_sicken(s, u);
+        break;
+    case UB_STORM_SNAPSHOT:
+        if (s->flight != NULL) {
+            ub_flight_snapshot(s->flight, ub_world_brain(s->world));
+        }
         break;
     case UB_STORM_MISCHIEF:
         for (int i = 0; i < 20; i++) {
@@ -119,15 +127,47 @@ static const char *run(struct ub_storm *s)
     return broken != NULL || drained ? broken : calm(s);
 }
 
+static const char *replayed(struct ub_buf *file, uint64_t from)
+{
+    struct ub_replay_options options = {.from = from};
+    struct ub_replay_result result = ub_replay(file->ptr, file->len, &options);
+    return result.end == UB_REPLAY_SAME ? NULL : result.words;
+}
+
+/* The flight record of the storm gives the same decisions, from its beginning and from the last
+ * snapshot in its middle. */
+static const char *same_again(struct ub_flight *flight)
+{
+    struct ub_buf file = {0};
+    ub_flight_end(flight);
+    size_t took;
+    do {
+        char *room = ub_buf_reserve(&file, RING);
+        took = room == NULL ? 0 : ub_flight_take(flight, room, RING);
+        file.len += took;
+    } while (took > 0);
+    const char *broken = ub_flight_facts(flight).dropped > 0 ? "the ring is too small" : NULL;
+    broken = broken != NULL ? broken : replayed(&file, 0);
+    broken = broken != NULL ? broken : replayed(&file, UINT64_MAX);
+    ub_buf_free(&file);
+    return broken;
+}
+
 /* True: every promise was kept. */
 static bool storm(uint64_t seed, bool trace)
 {
     running_seed = seed;
-    struct ub_storm s;
+    struct ub_storm s = {0};
     const char *broken = "no memory";
-    if (ub_storm_draw(&s, seed, trace, NULL)) {
+    struct ub_brain_limits limits = ub_storm_limits(seed);
+    struct ub_flight *flight = seed % RECORD_EVERY == 0 ? ub_flight_new(&limits, RING) : NULL;
+    if (ub_storm_draw(&s, seed, trace, flight)) {
         broken = run(&s);
+        if (broken == NULL && flight != NULL) {
+            broken = same_again(flight);
+        }
     }
+    ub_flight_free(flight);
     if (trace && s.world != NULL) {
         fputs(ub_world_trace(s.world), stdout);
     }
