@@ -1,6 +1,6 @@
 #include "http/complaint.h"
 
-#define SEARCHED_MAX 2048 /* bytes of a text in which signs are looked for */
+#define SEARCHED_MAX 1024 /* bytes of all texts together in which signs are looked for */
 
 /* Reading ------------------------------------------------------------------------------------- */
 
@@ -139,18 +139,36 @@ static const struct sign other_signs[] = {
     {"invalid_request", UB_ERR_BAD_REQUEST},
 };
 
-static bool says(struct ub_slice text, const char *words)
+/* The texts in lower case, one behind the other: refusals come in storms, so they are prepared once
+ * and searched by memmem. */
+struct haystack {
+    size_t len;
+    char text[SEARCHED_MAX];
+};
+
+static void add_text(struct haystack *hay, struct ub_slice text)
 {
-    text.len = text.len < SEARCHED_MAX ? text.len : SEARCHED_MAX;
-    return ub_slice_has_nocase(text, ub_slice_of(words));
+    for (size_t i = 0; i < text.len && hay->len < sizeof hay->text; i++) {
+        char c = text.ptr[i];
+        hay->text[hay->len++] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    }
+    if (hay->len < sizeof hay->text) {
+        hay->text[hay->len++] = '\n';
+    }
 }
 
-static enum ub_error find(const struct ub_complaint *complaint, const struct sign *list,
-                          size_t count)
+static void collect(struct haystack *hay, const struct ub_complaint *complaint)
+{
+    hay->len = 0;
+    add_text(hay, complaint->code);
+    add_text(hay, complaint->type);
+    add_text(hay, complaint->message);
+}
+
+static enum ub_error find(const struct haystack *hay, const struct sign *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (says(complaint->message, list[i].words) || says(complaint->code, list[i].words) ||
-            says(complaint->type, list[i].words)) {
+        if (memmem(hay->text, hay->len, list[i].words, strlen(list[i].words)) != NULL) {
             return list[i].error;
         }
     }
@@ -162,21 +180,12 @@ static enum ub_error or_else(enum ub_error found, enum ub_error otherwise)
     return found != UB_ERR_OK ? found : otherwise;
 }
 
-enum ub_error ub_complaint_refusal(int status, const struct ub_complaint *complaint)
+/* Statuses that say enough by themselves. */
+static enum ub_error by_status(int status)
 {
-    enum ub_error sign = find(complaint, signs, UB_COUNT(signs));
-    enum ub_error busy = find(complaint, busy_signs, UB_COUNT(busy_signs));
     switch (status) {
-    case 400:
-    case 422:
-        return or_else(sign, UB_ERR_BAD_REQUEST);
-    case 401:
-        return sign == UB_ERR_NO_BALANCE ? sign : UB_ERR_KEY_REFUSED;
     case 402:
         return UB_ERR_NO_BALANCE;
-    case 403:
-        return sign == UB_ERR_CONTEXT_TOO_LONG ? UB_ERR_KEY_REFUSED
-                                               : or_else(sign, UB_ERR_KEY_REFUSED);
     case 404:
     case 405:
         return UB_ERR_MODEL_MISSING;
@@ -185,8 +194,6 @@ enum ub_error ub_complaint_refusal(int status, const struct ub_complaint *compla
         return UB_ERR_UPSTREAM_ERROR; /* what SDKs would try again */
     case 413:
         return UB_ERR_CONTEXT_TOO_LONG;
-    case 429:
-        return sign == UB_ERR_NO_BALANCE ? sign : UB_ERR_THROTTLED;
     case 451:
         return UB_ERR_CONTENT_REFUSED;
     case 503:
@@ -195,14 +202,41 @@ enum ub_error ub_complaint_refusal(int status, const struct ub_complaint *compla
     default:
         break;
     }
-    if (status == 500) {
-        bool fault = sign == UB_ERR_CONTEXT_TOO_LONG || sign == UB_ERR_CONTENT_REFUSED;
-        return fault ? sign : or_else(busy, UB_ERR_UPSTREAM_ERROR);
+    if (status > 500) {
+        return UB_ERR_UPSTREAM_ERROR;
     }
-    if (status >= 400 && status <= 499) {
+    return status < 400 ? UB_ERR_BAD_ANSWER : UB_ERR_OK;
+}
+
+/* The other statuses: what the words say, as far as it can be meant. */
+static enum ub_error by_words(int status, enum ub_error sign)
+{
+    switch (status) {
+    case 401:
+        return sign == UB_ERR_NO_BALANCE ? sign : UB_ERR_KEY_REFUSED;
+    case 403:
+        return sign == UB_ERR_CONTEXT_TOO_LONG ? UB_ERR_KEY_REFUSED
+                                               : or_else(sign, UB_ERR_KEY_REFUSED);
+    case 429:
+        return sign == UB_ERR_NO_BALANCE ? sign : UB_ERR_THROTTLED;
+    case 500:
+        return sign == UB_ERR_CONTEXT_TOO_LONG || sign == UB_ERR_CONTENT_REFUSED ? sign : UB_ERR_OK;
+    default:
         return or_else(sign, UB_ERR_BAD_REQUEST);
     }
-    return status >= 500 ? UB_ERR_UPSTREAM_ERROR : UB_ERR_BAD_ANSWER;
+}
+
+enum ub_error ub_complaint_refusal(int status, const struct ub_complaint *complaint)
+{
+    enum ub_error error = by_status(status);
+    if (error != UB_ERR_OK) {
+        return error;
+    }
+    struct haystack hay;
+    collect(&hay, complaint);
+    error = by_words(status, find(&hay, signs, UB_COUNT(signs)));
+    error = or_else(error, find(&hay, busy_signs, UB_COUNT(busy_signs)));
+    return or_else(error, UB_ERR_UPSTREAM_ERROR);
 }
 
 enum ub_error ub_complaint_error(const struct ub_complaint *complaint)
@@ -210,8 +244,10 @@ enum ub_error ub_complaint_error(const struct ub_complaint *complaint)
     if (complaint->status >= 400 && complaint->status <= 599) {
         return ub_complaint_refusal((int)complaint->status, complaint);
     }
-    enum ub_error found = find(complaint, signs, UB_COUNT(signs));
-    found = or_else(found, find(complaint, busy_signs, UB_COUNT(busy_signs)));
-    found = or_else(found, find(complaint, other_signs, UB_COUNT(other_signs)));
+    struct haystack hay;
+    collect(&hay, complaint);
+    enum ub_error found = find(&hay, signs, UB_COUNT(signs));
+    found = or_else(found, find(&hay, busy_signs, UB_COUNT(busy_signs)));
+    found = or_else(found, find(&hay, other_signs, UB_COUNT(other_signs)));
     return or_else(found, UB_ERR_UPSTREAM_ERROR);
 }

@@ -284,10 +284,8 @@ static void take_model(struct ub_scan *scan)
 /* USER, USER_ID and PROMPT_CACHE_KEY stand in the order of preference. */
 static void take_user(struct ub_scan *scan)
 {
-    char user[sizeof scan->fields.user];
     if (scan->member > scan->user_from && scan->value.len > 0 &&
-        gathered_copy(&scan->value, user, sizeof user)) {
-        memcpy(scan->fields.user, user, sizeof user);
+        gathered_copy(&scan->value, scan->fields.user, sizeof scan->fields.user)) {
         scan->user_from = scan->member;
     }
 }

@@ -177,12 +177,15 @@ static const char *find_line_end(struct ub_sse *sse, struct ub_slice in, const c
     return stop;
 }
 
+/* A byte order mark is none of the first line's data. Elsewhere it is an odd field name, but could
+ * become the start of what a client gets: then the event has to be written anew. */
 static struct ub_slice without_bom(struct ub_sse *sse, struct ub_slice line)
 {
-    if (!sse->begun && ub_slice_starts(line, UB_LIT("\xef\xbb\xbf"))) {
+    bool bom = ub_slice_starts(line, UB_LIT("\xef\xbb\xbf"));
+    sse->begin = bom ? NULL : sse->begin;
+    if (bom && !sse->begun) {
         line.ptr += 3;
         line.len -= 3;
-        sse->begin = NULL;
     }
     sse->begun = true;
     return line;
