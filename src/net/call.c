@@ -7,9 +7,6 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Small enough that what lies between an upstream and a slow reader stays under 256 KiB. */
-#define READ_MAX (32 * 1024)
-
 enum call_state {
     OVER,
     FAILED, /* `ended` is posted */

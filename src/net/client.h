@@ -18,6 +18,7 @@
 
 #define UB_CALL_BODY_MAX      8
 #define UB_DIAL_ADDRESSES_MAX 16
+#define UB_ANSWER_READ_MAX    (16 * 1024) /* in one read; part of the 256 KiB, see stream.h */
 
 /* What a call sends; kept until the call is over, so that a fresh connection can get it again. */
 struct ub_sending {

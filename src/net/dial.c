@@ -15,7 +15,6 @@
 
 #define STAGGER_NS  (250 * UB_MS) /* RFC 8305, section 5: Connection Attempt Delay */
 #define WAIT_V6_NS  (50 * UB_MS)  /* section 3: Resolution Delay */
-#define READ_MAX    (32 * 1024)
 #define TRIES_MAX   UB_DIAL_ADDRESSES_MAX
 #define V6          0
 #define V4          1
@@ -166,7 +165,7 @@ static int start_try(struct ub_dial *dial, const struct ub_address_ip *address)
         ub_free(connection);
         return rc;
     }
-    connection->stream.read_max = READ_MAX;
+    connection->stream.read_max = UB_ANSWER_READ_MAX;
     dial->tries[dial->try_count++] = connection;
     return 0;
 }

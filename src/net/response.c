@@ -175,7 +175,7 @@ bool ub_exchange_respond(struct ub_exchange *exchange, int status,
         return false;
     }
     assert(!conn->responded);
-    if (conn->listener->draining) {
+    if (conn->listener->draining || conn->awaits_100) { /* nobody knows if the body comes */
         conn->keep_alive = false;
     }
     conn->responded = conn->head_held = true;

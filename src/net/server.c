@@ -18,9 +18,9 @@
 #define LINGER_NS        (5 * UB_SECOND)
 #define BACKLOG          4096 /* the kernel takes at most net.core.somaxconn */
 
-/* A slow reader's part of the 256 KiB that may lie between an upstream and a client. The kernel
- * doubles SO_SNDBUF; the low-water mark keeps what is not yet sent at 16 KiB. */
-#define SEND_BUFFER  (48 * 1024)
+/* The kernel doubles SO_SNDBUF; what is not yet sent stays near the low-water mark. See the 256 KiB
+ * in stream.h. */
+#define SEND_BUFFER  (24 * 1024)
 #define NOTSENT_MARK (16 * 1024)
 
 /* ---- accepting ---- */

@@ -196,8 +196,10 @@ static void begin_exchange(struct ub_server_conn *conn)
     } else {
         ub_deadline_disarm(&conn->input_due);
     }
+    conn->awaits_100 = head->expect_continue && head->has_body;
     conn->exchange.handler->head(&conn->exchange, head);
-    if (head->expect_continue && head->has_body && !conn->responded && !conn->broken) {
+    if (conn->awaits_100 && !conn->responded && !conn->broken) {
+        conn->awaits_100 = false;
         struct ub_slice go_on = UB_LIT("HTTP/1.1 100 Continue\r\n\r\n");
         if (!ub_server_conn_write(conn, &go_on, 1)) {
             ub_server_conn_settle_soon(conn, UB_GONE_CLIENT_LEFT);
@@ -233,8 +235,10 @@ static bool wants_input(const struct ub_server_conn *conn)
     case UB_PHASE_HEAD:
         return true;
     case UB_PHASE_EXCHANGE:
+        /* Behind a complete answer the rest of the request, if it is here already, still makes the
+         * difference between another request and a close. */
         return !conn->request_whole && !conn->body_paused && !conn->broken &&
-               !ub_task_is_posted(&conn->settle);
+               (!ub_task_is_posted(&conn->settle) || conn->why == UB_GONE_DONE);
     case UB_PHASE_LINGER:
     case UB_PHASE_CLOSED:
         break;

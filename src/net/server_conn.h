@@ -50,6 +50,7 @@ struct ub_server_conn {
     uint8_t phase;
     uint8_t why; /* enum ub_gone, once settle is posted */
     bool http10;
+    bool awaits_100; /* the client holds its body back until we say so */
     bool body_paused;
     bool request_whole; /* body_end was called */
     bool keep_alive;    /* the client and we want another request */

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The window that an upstream may fill while we do not read, see docs of the 256 KiB rule in
- * README.md: SO_RCVBUF keeps the kernel from growing it, the clamp makes it exact. */
-#define RECEIVE_WINDOW (64 * 1024)
+/* The kernel doubles it; see the 256 KiB in stream.h. TCP_WINDOW_CLAMP would say it more exactly,
+ * but since Linux 6.7 the window follows the buffer and forgets the clamp. */
+#define RECEIVE_BUFFER (32 * 1024)
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
@@ -265,10 +265,9 @@ int ub_stream_connect(struct ub_stream *stream, struct ub_loop *loop,
     if (fd < 0) {
         return -errno;
     }
-    int on = 1, window = RECEIVE_WINDOW;
+    int on = 1, receive_buffer = RECEIVE_BUFFER;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof window);
-    setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &window, sizeof window);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     int rc = connect(fd, &address->any, address->len) == 0 || errno == EINPROGRESS ? 0 : -errno;
     if (rc == 0) {

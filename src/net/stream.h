@@ -9,6 +9,12 @@
  * A readable socket is read once for each event, into the loop's buffer: busy connections take
  * turns. Nothing is queued here: what a write does not take stays the caller's.
  *
+ * A client that does not read may take at most 256 KiB from its upstream, wherever they lie: 64 KiB
+ * in the upstream connection's receive buffer, 64 KiB (the high-water mark) and one read of 16 KiB
+ * in our own memory, 48 KiB and one segment of up to 64 KiB in the client connection's send buffer
+ * (of these, some 16 KiB not yet sent). That is also what may be in flight to a client or from an
+ * upstream: 450 KB/s over 100 ms, a hundred times what a stream of tokens needs.
+ *
  * With TLS (`tls` set, see tls.h) the same calls carry plain text, and `opened` waits for the
  * handshake. Plain connections pay one comparison for it.
  *
