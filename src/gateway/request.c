@@ -1,6 +1,7 @@
 #include "gateway/request.h"
 
 #include "base/alloc.h"
+#include "base/embed.h"
 #include "gateway/attempt.h"
 #include "gateway/intake.h"
 #include "gateway/reply.h"
@@ -9,8 +10,7 @@
 
 static void bury(struct ub_task *task)
 {
-    struct ub_request *request =
-        (struct ub_request *)(void *)((char *)task - offsetof(struct ub_request, burial));
+    struct ub_request *request = UB_OWNER(task, struct ub_request, burial);
     struct ub_worker *worker = request->worker;
     while (request->attempts != NULL) {
         struct ub_attempt *attempt = request->attempts;

@@ -361,8 +361,7 @@ static void tell_both(struct ub_resolving *resolving, const struct ub_address_ip
 
 static void tell_literal(struct ub_task *task)
 {
-    struct ub_resolving *resolving =
-        (struct ub_resolving *)((char *)task - offsetof(struct ub_resolving, task));
+    struct ub_resolving *resolving = UB_OWNER(task, struct ub_resolving, task);
     const struct ub_address_ip *literal = &resolving->literal;
     bool v6 = literal->any.sa_family == AF_INET6;
     tell_both(resolving, v6 ? literal : NULL, v6 ? NULL : literal, "a literal");
@@ -372,8 +371,7 @@ static void tell_literal(struct ub_task *task)
  * c-ares 1.18, which loses the name's copy at each such question. */
 static void tell_localhost(struct ub_task *task)
 {
-    struct ub_resolving *resolving =
-        (struct ub_resolving *)((char *)task - offsetof(struct ub_resolving, task));
+    struct ub_resolving *resolving = UB_OWNER(task, struct ub_resolving, task);
     struct ub_address_ip v6, v4;
     ub_address_parse(UB_LIT("::1"), resolving->port, &v6);
     ub_address_parse(UB_LIT("127.0.0.1"), resolving->port, &v4);
