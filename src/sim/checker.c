@@ -45,6 +45,11 @@ void ub_checker_free(struct ub_checker *c)
     ub_free(c);
 }
 
+void ub_checker_no_idle_slots(struct ub_checker *c)
+{
+    c->no_idle_slots = true;
+}
+
 void ub_checker_slack(struct ub_checker *c, ub_ns more_ns)
 {
     c->slack_ns = ub_ns_after(c->slack_ns, more_ns);
@@ -320,12 +325,27 @@ static void on_cancel(struct ub_checker *c, struct request_kept *r, const struct
     r->complete = 0;
 }
 
-void ub_checker_drained(struct ub_checker *c)
+static void check_idle_slots(struct ub_checker *c, const struct ub_brain *brain)
+{
+    if (ub_brain_facts(brain).waiting == 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < c->limits.upstreams; i++) {
+        if (c->slot_key[i] != 0 && c->inflight[i] < c->concurrency[i]) {
+            ub_checker_fail(c, "somebody waits in line while upstream %u has a free slot", i);
+        }
+    }
+}
+
+void ub_checker_drained(struct ub_checker *c, const struct ub_brain *brain)
 {
     for (uint32_t i = 0; i < c->limits.upstreams && c->routes_new; i++) {
         c->concurrency[i] = c->next_concurrency[i];
     }
     c->routes_new = false;
+    if (c->no_idle_slots) {
+        check_idle_slots(c, brain);
+    }
 }
 
 void ub_checker_action(struct ub_checker *c, const struct ub_action *action, ub_ns now)

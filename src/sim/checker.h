@@ -24,11 +24,15 @@ void ub_checker_free(struct ub_checker *checker);
 /* The body slept: deadlines may be missed by that much more. */
 void ub_checker_slack(struct ub_checker *checker, ub_ns more_ns);
 
+/* From now on nobody may wait in line while an upstream has a free slot. Only true of a world with
+ * one model and one tier whose upstreams are well and have a known concurrency. */
+void ub_checker_no_idle_slots(struct ub_checker *checker);
+
 /* Before the step, except ROUTES: after it, because slots are looked up. */
 void ub_checker_event(struct ub_checker *checker, const struct ub_brain *brain,
                       const struct ub_event *event);
 /* The brain has nothing more to say for now. */
-void ub_checker_drained(struct ub_checker *checker);
+void ub_checker_drained(struct ub_checker *checker, const struct ub_brain *brain);
 void ub_checker_action(struct ub_checker *checker, const struct ub_action *action, ub_ns now);
 
 /* Everything that was asked is over: is nothing left, in our account and in the brain's? */

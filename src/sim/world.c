@@ -114,6 +114,9 @@ struct ub_world *ub_world_new(struct ub_world_options options)
         ub_world_free(w);
         return NULL;
     }
+    if (options.no_idle_slots) {
+        ub_checker_no_idle_slots(w->checker);
+    }
     if (options.flight != NULL) {
         ub_flight_begin(options.flight, w->brain);
     }
@@ -226,7 +229,10 @@ static uint32_t drain(struct ub_world *w, struct ub_request_id about, size_t lin
         carry_out(w, &list[i]);
     }
     if (count < w->options.hold) {
-        ub_checker_drained(w->checker);
+        ub_checker_drained(w->checker, w->brain);
+        if (ub_checker_broken(w->checker) != NULL) {
+            ub_world_fail(w, ub_checker_broken(w->checker));
+        }
     }
     return count;
 }

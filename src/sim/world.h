@@ -39,6 +39,7 @@ struct ub_world_options {
     ub_ns late_words_ns; /* words of a cancelled attempt that are due within this still come */
     struct ub_brain_limits limits; /* zeros: small defaults */
     bool quiet;                    /* keep no trace */
+    bool no_idle_slots;            /* see ub_checker_no_idle_slots */
     bool check_brain;              /* ub_brain_check after every step */
     struct ub_flight *flight;      /* told everything, or NULL */
 };

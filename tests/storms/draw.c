@@ -27,6 +27,12 @@ static enum ub_storm_kind kind_of(uint64_t seed)
     return (enum ub_storm_kind)(ub_mix64(seed) % UB_STORM_KINDS);
 }
 
+/* Of the deep ones, some have 16 tiers of 64 upstreams: as many as a model can have. */
+static bool is_tower(uint64_t seed)
+{
+    return kind_of(seed) == UB_STORM_DEEP && ub_mix64(seed + 11) % 16 == 0;
+}
+
 struct ub_brain_limits ub_storm_limits(uint64_t seed)
 {
     enum ub_storm_kind kind = kind_of(seed);
@@ -45,8 +51,8 @@ struct ub_brain_limits ub_storm_limits(uint64_t seed)
         l.upstreams = 2 * UB_TIER_MAX;
         l.targets = 4 * UB_TIER_MAX;
     } else if (kind == UB_STORM_DEEP) {
-        l.upstreams = 20;
-        l.targets = 60;
+        l.upstreams = is_tower(seed) ? UB_TIERS_MAX * UB_TIER_MAX : 20;
+        l.targets = 3 * l.upstreams + 8;
     }
     return l;
 }
@@ -86,7 +92,10 @@ static void draw_upstream(struct ub_storm *s, uint32_t index)
     u->queue_max = below(s, 6);
     u->when_full = chance(s, 0.5) ? UB_FAULT_BUSY_503 : UB_FAULT_THROTTLED;
     u->context_tokens = chance(s, 0.1) ? 1000 : 0;
-    if (chance(s, 0.6)) {
+    if (s->kind == UB_STORM_LINES) {
+        u->slots = u->context_tokens = 0;
+        u->first.mean_ns = ub_ns_min(u->first.mean_ns, 2 * UB_SECOND);
+    } else if (chance(s, 0.6)) {
         ub_storm_sicken(s, u);
     }
 }
@@ -104,6 +113,10 @@ static void place_upstream(struct ub_storm *s, uint32_t index)
         u->tier = index % UB_TIERS_MAX;
     } else if (s->kind == UB_STORM_NO_QUEUE) {
         u->concurrency = 1 + below(s, 3);
+    } else if (s->kind == UB_STORM_LINES) {
+        u->models = 1;
+        u->tier = 0;
+        u->concurrency = 1 + below(s, 5);
     }
 }
 
@@ -150,6 +163,15 @@ static void draw_extreme(struct ub_storm *s, struct ub_model_policy *p)
     p->retry.budget_per_s = chance(s, 0.5) ? 0 : 1e6;
 }
 
+/* Nobody is ever called late, so nobody is ejected. */
+static void patient(struct ub_model_policy *p)
+{
+    p->first_token_min_ns = p->first_token_max_ns = UB_HOUR;
+    p->total_ns = UB_HOUR;
+    p->stall_ns = UB_HOUR;
+    p->retry.budget = 1;
+}
+
 void ub_storm_reshape(struct ub_storm *s)
 {
     for (uint32_t i = 0; i < s->upstreams; i++) {
@@ -162,6 +184,8 @@ void ub_storm_reshape(struct ub_storm *s)
         }
         if (s->kind == UB_STORM_EXTREME) {
             draw_extreme(s, ub_world_policy(s->world, m));
+        } else if (s->kind == UB_STORM_LINES) {
+            patient(ub_world_policy(s->world, m));
         }
     }
     ub_world_queue_size(s->world,
@@ -200,6 +224,7 @@ static void draw_acts(struct ub_storm *s)
     bool reloads = s->kind == UB_STORM_RELOADS;
     bool liars = s->kind == UB_STORM_LIARS;
     s->acts = reloads || liars ? UB_STORM_ACTS : below(s, 9);
+    s->acts = s->kind == UB_STORM_LINES ? 0 : s->acts;
     ub_ns at = 0;
     for (uint32_t i = 0; i < s->acts; i++) {
         at += (ub_ns)(ub_random_unit(&s->random) * (double)(2 * s->span_ns / s->acts));
@@ -220,7 +245,7 @@ static uint32_t count_upstreams(struct ub_storm *s)
     case UB_STORM_WIDE:
         return 2 * UB_TIER_MAX;
     case UB_STORM_DEEP:
-        return UB_TIERS_MAX + below(s, 4);
+        return is_tower(s->seed) ? UB_TIERS_MAX * UB_TIER_MAX : UB_TIERS_MAX + below(s, 4);
     default:
         return 1 + below(s, 8);
     }
@@ -239,6 +264,7 @@ bool ub_storm_draw(struct ub_storm *s, uint64_t seed, bool trace, struct ub_flig
         .late_words_ns = chance(s, 0.5) ? span(s, UB_US, 10 * UB_SECOND) : 0,
         .limits = limits,
         .quiet = !trace,
+        .no_idle_slots = s->kind == UB_STORM_LINES,
         .check_brain = seed % 8 == 0,
         .flight = flight,
     });
@@ -246,7 +272,7 @@ bool ub_storm_draw(struct ub_storm *s, uint64_t seed, bool trace, struct ub_flig
         return false;
     }
     s->upstreams = count_upstreams(s);
-    s->models = s->kind == UB_STORM_WIDE ? 1 : 1 + below(s, 3);
+    s->models = s->kind == UB_STORM_WIDE || s->kind == UB_STORM_LINES ? 1 : 1 + below(s, 3);
     s->span_ns = s->kind == UB_STORM_STILL ? 0 : span(s, 10 * UB_MS, 60 * UB_SECOND);
     ub_world_models(s->world, s->models);
     for (uint32_t i = 0; i < UB_PREFIX_MARKS; i++) {
