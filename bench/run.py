@@ -177,13 +177,16 @@ def work(kind, port, pid, **options):
 def measure(port, pid, options):
     seconds = options.seconds
     found = {"start": {"memory": memory_kib(tree(pid))}}
-    if "idle" in options.work:
-        found["idle"] = work("idle", port, pid, seconds=1, connections=options.streams)
-        time.sleep(0.5)  # for the closed connections to be noticed
     if "w2" in options.work:
         found["w2"] = work("w2", port, pid, seconds=seconds)
     if "w2r" in options.work:
         found["w2r"] = work("w2", port, pid, seconds=seconds, rate=options.rate)
+    # Memory of connections counts from here: what is touched once (rings, tables) is touched now.
+    time.sleep(0.5)  # for the closed connections to be noticed
+    found["rest"] = {"memory": memory_kib(tree(pid))}
+    if "idle" in options.work:
+        found["idle"] = work("idle", port, pid, seconds=1, connections=options.streams)
+        time.sleep(0.5)
     if "w1" in options.work:
         found["w1"] = work("w1", port, pid, seconds=seconds, connections=options.streams)
     return found
@@ -251,10 +254,11 @@ def summarise(rounds, names, options):
                     mine[f"{kind}_added_{q}_us"] = spread(
                         [r[name][kind][f"{q}_us"] - r["direct"][kind][f"{q}_us"] for r in rounds])
         mine["start_rss_kib"] = spread([r[name]["start"]["memory"]["rss"] for r in rounds])
-        if "idle" in options.work:
-            mine["idle_bytes_per_connection"] = spread(
-                [(r[name]["idle"]["memory"]["rss"] - r[name]["start"]["memory"]["rss"]) * 1024
-                 / options.streams for r in rounds])
+        for kind, key in (("idle", "idle_bytes_per_connection"), ("w1", "w1_bytes_per_stream")):
+            if kind in options.work:
+                mine[key] = spread([1024 / options.streams * (r[name][kind]["memory"]["rss"]
+                                                              - r[name]["rest"]["memory"]["rss"])
+                                    for r in rounds])
         if "w1" in options.work:
             mine["w1_rss_kib"] = spread([r[name]["w1"]["memory"]["rss"] for r in rounds])
     return figures
@@ -271,6 +275,7 @@ ROWS = [
     ("w2r_added_p99_us", "W2 steady: added latency, p99, us", "{:.0f}"),
     ("start_rss_kib", "memory after start, KiB", "{:.0f}"),
     ("idle_bytes_per_connection", "memory per idle connection, bytes", "{:.0f}"),
+    ("w1_bytes_per_stream", "memory per open stream, bytes", "{:.0f}"),
     ("w1_rss_kib", "memory with all streams open, KiB", "{:.0f}"),
 ]
 
@@ -295,7 +300,8 @@ def machine():
             if line.startswith("model name"):
                 cpu = line.split(":", 1)[1].strip()
                 break
-    return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release()}
+    return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release(),
+            "load_before": os.getloadavg()[0]}
 
 
 def micro():
@@ -335,13 +341,16 @@ def main():
                 say(f"{proxy.name} is not there, so it is left out")
             else:
                 proxies.append(proxy)
+    facts = machine()
+    if facts["load_before"] > 0.5:
+        say(f"the machine is busy with other work (load {facts['load_before']:.1f}): expect wide spreads")
     rounds = run_rounds(proxies, options)
     figures = summarise(rounds, [proxy.name for proxy in proxies], options)
-    report = {"machine": machine(), "rounds": rounds, "figures": figures,
+    report = {"machine": facts, "rounds": rounds, "figures": figures,
               "options": {k: str(v) for k, v in vars(options).items()}}
     (OUT / "bench.json").write_text(json.dumps(report, indent=1) + "\n")
     if REFERENCE in figures:
-        (options.chart or OUT / "bench.svg").write_text(chart.ratios(figures, report["machine"]))
+        (options.chart or OUT / "bench.svg").write_text(chart.ratios(figures, facts))
     print_table(figures)
     if not options.no_micro:
         micro()
