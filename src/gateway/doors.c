@@ -11,7 +11,8 @@ struct ub_door {
     struct ub_door *next;
     struct ub_worker *worker;
     struct ub_listener *listener;
-    char *host; /* as configured: its identity, with the port */
+    struct ub_setup *setup; /* held: its certificate is in use here */
+    char *host;             /* as configured: its identity, with the port */
     uint16_t port;
     uint16_t bound; /* the real port when 0 was asked for */
     bool draining;
@@ -28,6 +29,7 @@ static struct ub_listener_options options_of(const struct ub_worker *worker,
         .half_close = config->half_close,
         .handler = &ub_request_handler,
         .user = (void *)worker,
+        .tls = worker->view->setup->tls,
         .limits = {.head_max = HEAD_MAX, .target_max = TARGET_MAX, .body_max = config->body_max},
         .head_ns = config->head_time_ns,
         .body_ns = config->body_time_ns,
@@ -38,6 +40,7 @@ static struct ub_listener_options options_of(const struct ub_worker *worker,
 
 static void door_free(struct ub_door *door)
 {
+    ub_setup_release(door->setup);
     ub_free(door->host);
     ub_free(door);
 }
@@ -51,6 +54,7 @@ static struct ub_door *door_open(struct ub_worker *worker, const struct ub_addre
         return NULL;
     }
     door->worker = worker;
+    door->setup = ub_setup_hold(worker->view->setup);
     door->port = address->port;
     door->host = ub_strndup(address->host, strlen(address->host));
     struct ub_listener_options options = options_of(worker, address);
@@ -143,6 +147,8 @@ void ub_doors_update(struct ub_worker *worker)
         if (door != NULL) {
             struct ub_listener_options options = options_of(worker, address);
             if (ub_listener_update(door->listener, &options)) {
+                ub_setup_release(door->setup);
+                door->setup = ub_setup_hold(worker->view->setup);
                 continue;
             }
         } else if ((door = door_open(worker, address, address->port, &words)) != NULL) {

@@ -116,13 +116,14 @@ struct ub_gateway *ub_gateway_start(struct ub_config *config, struct ub_buf *wor
     gateway->worker_count = worker_count(config);
     gateway->budget.memory_max = config->memory;
     gateway->budget.file_max = FILE_SHARE * config->memory;
-    const char *why = "out of memory";
-    if (make_parts(gateway, config)) {
-        gateway->setup = ub_setup_new(config, gateway->keeper, UPSTREAM_SLOTS, &why);
+    if (!make_parts(gateway, config)) {
+        ub_buf_add_text(words, "out of memory");
+        ub_gateway_free(gateway);
+        return NULL;
     }
-    if (gateway->setup == NULL) {
-        ub_buf_add_text(words, why);
-    } else if (open_log(gateway, config, words) && open_workers(gateway, words)) {
+    gateway->setup = ub_setup_new(config, gateway->keeper, UPSTREAM_SLOTS, NULL, words);
+    if (gateway->setup != NULL && open_log(gateway, config, words) &&
+        open_workers(gateway, words)) {
         name_slots(gateway, gateway->setup);
         for (uint32_t i = 0; i < gateway->worker_count; i++) {
             if (!ub_worker_start(&gateway->workers[i])) {
@@ -144,17 +145,15 @@ uint16_t ub_gateway_port(const struct ub_gateway *gateway, uint32_t n)
 
 bool ub_gateway_reload(struct ub_gateway *gateway, struct ub_config *config, struct ub_buf *words)
 {
-    const char *why;
     pthread_mutex_lock(&gateway->setup_lock);
     struct ub_setup *before = gateway->setup;
-    struct ub_setup *setup = ub_setup_new(config, gateway->keeper, UPSTREAM_SLOTS, &why);
+    struct ub_setup *setup = ub_setup_new(config, gateway->keeper, UPSTREAM_SLOTS, before, words);
     if (setup != NULL) {
         gateway->setup = setup;
         name_slots(gateway, setup);
     }
     pthread_mutex_unlock(&gateway->setup_lock);
     if (setup == NULL) {
-        ub_buf_add_text(words, why);
         return false;
     }
     ub_setup_release(before);

@@ -6,8 +6,12 @@
 static void setup_free(struct ub_setup *setup)
 {
     if (setup->text != NULL) {
-        explicit_bzero(setup->text, strlen(setup->text)); /* keys; the texts are joined without 0 */
+        explicit_bzero(setup->text, setup->text_size); /* keys */
     }
+    for (uint32_t i = 0; setup->sites != NULL && i < setup->config->upstream_count; i++) {
+        ub_trust_release(setup->sites[i].trust);
+    }
+    ub_tls_server_free(setup->tls);
     ub_config_release(setup->config);
     ub_free(setup->text);
     ub_free(setup->sites);
@@ -26,6 +30,7 @@ static bool fill_sites(struct ub_setup *setup)
         size += key == NULL ? 0 : strlen("Bearer ") + strlen(key);
     }
     char *at = setup->text = ub_calloc(1, size);
+    setup->text_size = size;
     if (at == NULL) {
         return false;
     }
@@ -45,10 +50,60 @@ static bool fill_sites(struct ub_setup *setup)
     return true;
 }
 
-struct ub_setup *ub_setup_new(struct ub_config *config, struct ub_keeper *keeper,
-                              uint32_t slot_count, const char **words)
+static struct ub_trust *find_trust(const struct ub_setup *setup, const char *ca, bool verify)
 {
-    *words = "out of memory";
+    for (uint32_t i = 0; setup != NULL && i < setup->config->upstream_count; i++) {
+        struct ub_trust *trust = setup->sites[i].trust;
+        if (trust != NULL && ub_trust_is(trust, ca, verify)) {
+            return ub_trust_hold(trust);
+        }
+    }
+    return NULL;
+}
+
+static bool fill_trust(struct ub_setup *setup, const struct ub_setup *before, struct ub_buf *words)
+{
+    for (uint32_t i = 0; i < setup->config->upstream_count; i++) {
+        const struct ub_upstream_config *upstream = &setup->config->upstreams[i];
+        struct ub_site *site = &setup->sites[i];
+        if (!upstream->tls) {
+            continue;
+        }
+        site->trust = find_trust(setup, upstream->ca, upstream->tls_verify);
+        if (site->trust == NULL) {
+            site->trust = find_trust(before, upstream->ca, upstream->tls_verify);
+        }
+        if (site->trust == NULL) {
+            site->trust = ub_trust_new(upstream->ca, upstream->tls_verify, words);
+        }
+        if (site->trust == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool make_tls(struct ub_setup *setup, struct ub_buf *words)
+{
+    const struct ub_config *config = setup->config;
+    char why[UB_TLS_WORDS] = "out of memory";
+    if (config->tls_cert == NULL) {
+        return true;
+    }
+    setup->tls =
+        ub_tls_server_new(&(struct ub_tls_server_options){.cert = config->tls_cert,
+                                                          .key = config->tls_key,
+                                                          .client_ca = config->tls_client_ca,
+                                                          .allow_12 = config->tls_allow_12},
+                          why);
+    if (setup->tls == NULL) {
+        ub_buf_add_text(words, why);
+    }
+    return setup->tls != NULL;
+}
+
+static struct ub_setup *setup_alloc(struct ub_config *config, uint32_t slot_count)
+{
     struct ub_setup *setup = ub_calloc(1, sizeof *setup);
     if (setup == NULL) {
         return NULL;
@@ -65,18 +120,40 @@ struct ub_setup *ub_setup_new(struct ub_config *config, struct ub_keeper *keeper
         setup_free(setup);
         return NULL;
     }
-    *words =
-        ub_keeper_route(keeper, &config->routes, setup->upstream_slots, setup->model_slots, setup);
-    if (*words != NULL) {
-        setup_free(setup);
-        return NULL;
+    return setup;
+}
+
+static bool route(struct ub_setup *setup, struct ub_keeper *keeper, struct ub_buf *words)
+{
+    const char *why = ub_keeper_route(keeper, &setup->config->routes, setup->upstream_slots,
+                                      setup->model_slots, setup);
+    if (why != NULL) {
+        ub_buf_add_text(words, why);
+        return false;
     }
-    for (uint32_t slot = 0; slot < slot_count; slot++) {
+    for (uint32_t slot = 0; slot < setup->slot_count; slot++) {
         setup->site_of[slot] = -1;
     }
-    for (uint32_t i = 0; i < config->upstream_count; i++) {
+    for (uint32_t i = 0; i < setup->config->upstream_count; i++) {
         setup->sites[i].slot = setup->upstream_slots[i];
         setup->site_of[setup->upstream_slots[i]] = (int32_t)i;
+    }
+    return true;
+}
+
+struct ub_setup *ub_setup_new(struct ub_config *config, struct ub_keeper *keeper,
+                              uint32_t slot_count, const struct ub_setup *before,
+                              struct ub_buf *words)
+{
+    struct ub_setup *setup = setup_alloc(config, slot_count);
+    if (setup == NULL) {
+        ub_buf_add_text(words, "out of memory");
+        return NULL;
+    }
+    if (!fill_trust(setup, before, words) || !make_tls(setup, words) ||
+        !route(setup, keeper, words)) {
+        setup_free(setup);
+        return NULL;
     }
     return setup;
 }

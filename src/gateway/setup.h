@@ -10,6 +10,7 @@
 #include "base/slice.h"
 #include "gateway/config.h"
 #include "gateway/keeper.h"
+#include "gateway/trust.h"
 #include <stdatomic.h>
 
 struct ub_site { /* one upstream */
@@ -17,6 +18,7 @@ struct ub_site { /* one upstream */
     uint16_t slot;
     struct ub_slice authorization; /* "Bearer ...", empty = none. A secret */
     struct ub_slice base;          /* path before the endpoint's: "/v1" */
+    struct ub_trust *trust;        /* held; NULL: plain HTTP */
 };
 
 struct ub_setup {
@@ -28,12 +30,16 @@ struct ub_setup {
     int32_t *site_of; /* by brain slot: index of the site, -1 = none here */
     uint32_t slot_count;
     char *text; /* what the slices point into */
+    size_t text_size;
+    struct ub_tls_server *tls; /* NULL: clients speak plain HTTP */
 };
 
 /* Makes a setup of `config` (held from then on) and tells the brain. NULL: `words` says why, and
- * nothing has changed. `slot_count`: ub_brain_limits.upstreams. */
+ * nothing has changed. `slot_count`: ub_brain_limits.upstreams. `before`: the setup so far, to
+ * share with, or NULL. */
 struct ub_setup *ub_setup_new(struct ub_config *config, struct ub_keeper *keeper,
-                              uint32_t slot_count, const char **words);
+                              uint32_t slot_count, const struct ub_setup *before,
+                              struct ub_buf *words);
 
 struct ub_setup *ub_setup_hold(struct ub_setup *setup);
 void ub_setup_release(struct ub_setup *setup);

@@ -1,6 +1,7 @@
 #include "gateway/view.h"
 
 #include "base/alloc.h"
+#include "gateway/proxy.h"
 
 #define IDLE_MAX 256              /* kept-alive connections for each upstream and worker */
 #define IDLE_NS  (50 * UB_SECOND) /* below the 60 s after which many servers close */
@@ -8,12 +9,14 @@
 struct ub_pool {
     uint32_t holders;
     struct ub_origin *origin;
+    struct ub_trust *trust; /* held; NULL: plain HTTP */
 };
 
 static void pool_release(struct ub_pool *pool)
 {
     if (pool != NULL && --pool->holders == 0) {
         ub_origin_free(pool->origin);
+        ub_trust_release(pool->trust);
         ub_free(pool);
     }
 }
@@ -24,30 +27,30 @@ static struct ub_pool *pool_new(struct ub_loop *loop, const struct ub_site *site
     if (pool == NULL) {
         return NULL;
     }
-    pool->holders = 1;
+    struct ub_slice host = ub_slice_of(site->config->host);
+    bool tls = site->trust != NULL;
+    *pool = (struct ub_pool){.holders = 1, .trust = tls ? ub_trust_hold(site->trust) : NULL};
     pool->origin = ub_origin_new(loop, &(struct ub_origin_options){
-                                           .tls = site->config->tls,
-                                           .host = ub_slice_of(site->config->host),
+                                           .tls = tls,
+                                           .host = host,
                                            .port = site->config->port,
+                                           .tls_client = tls ? site->trust->client : NULL,
+                                           .proxy = tls ? ub_proxy_for(host) : UB_LIT(""),
                                            .idle_max = IDLE_MAX,
                                            .idle_ns = IDLE_NS,
                                        });
     if (pool->origin == NULL) {
+        ub_trust_release(pool->trust);
         ub_free(pool);
         return NULL;
     }
     return pool;
 }
 
-static bool same_text(const char *a, const char *b)
+static bool same_address(const struct ub_site *a, const struct ub_site *b)
 {
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-static bool same_address(const struct ub_upstream_config *a, const struct ub_upstream_config *b)
-{
-    return a->tls == b->tls && a->port == b->port && a->tls_verify == b->tls_verify &&
-           same_text(a->host, b->host) && same_text(a->ca, b->ca);
+    return a->trust == b->trust && a->config->port == b->config->port &&
+           strcmp(a->config->host, b->config->host) == 0;
 }
 
 /* The old view's pool for this site, or NULL. The place in the file has usually stayed too. */
@@ -57,7 +60,7 @@ static struct ub_pool *find_pool(const struct ub_view *view, const struct ub_sit
     uint32_t count = view == NULL ? 0 : view->setup->config->upstream_count;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = (index + i) % count;
-        if (same_address(view->setup->sites[at].config, site->config)) {
+        if (same_address(&view->setup->sites[at], site)) {
             return view->pools[at];
         }
     }

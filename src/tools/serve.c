@@ -14,11 +14,12 @@ static const char *host_text(const struct ub_address *address)
                                                                        : address->host;
 }
 
-static void print_url(const char *words, const struct ub_address *address, uint16_t port)
+static void print_url(const char *words, bool tls, const struct ub_address *address, uint16_t port)
 {
     const char *host = host_text(address);
     bool six = strchr(host, ':') != NULL;
-    fprintf(stderr, "%shttp://%s%s%s:%u", words, six ? "[" : "", host, six ? "]" : "", port);
+    fprintf(stderr, "%shttp%s://%s%s%s:%u", words, tls ? "s" : "", six ? "[" : "", host,
+            six ? "]" : "", port);
 }
 
 /* The first screen: what runs, and what to type. */
@@ -26,20 +27,21 @@ static void ready(void *user, const struct ub_gateway *gateway, uint16_t admin_p
 {
     const struct ub_config *config = gateway->setup->config;
     bool demo = *(const bool *)user;
+    bool tls = config->tls_cert != NULL;
     const char *model = config->model_count > 0 ? config->models[0].name : "demo";
     fprintf(stderr, "unbusy %s: %u upstreams, %u models, %u threads%s\n", UB_VERSION,
             config->upstream_count, config->model_count, gateway->worker_count,
             demo ? " (demo: no unbusy.yaml here; the upstreams are mocks, one is slow, one fails)"
                  : "");
     for (uint32_t i = 0; i < config->listen_count; i++) {
-        print_url("  API     ", &config->listen[i], ub_gateway_port(gateway, i));
+        print_url("  API     ", tls, &config->listen[i], ub_gateway_port(gateway, i));
         fprintf(stderr, "/v1\n");
     }
     if (config->has_admin) {
-        print_url("  admin   ", &config->admin, admin_port);
+        print_url("  admin   ", false, &config->admin, admin_port);
         fprintf(stderr, "/metrics  /healthz  /readyz\n");
     }
-    print_url("\nTry:\n  curl -N ", &config->listen[0], ub_gateway_port(gateway, 0));
+    print_url("\nTry:\n  curl -N ", tls, &config->listen[0], ub_gateway_port(gateway, 0));
     fprintf(stderr,
             "/v1/chat/completions -H 'content-type: application/json' \\\n"
             "    -d '{\"model\":\"%s\",\"stream\":true,\"messages\":[{\"role\":\"user\","

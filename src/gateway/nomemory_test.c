@@ -1,0 +1,170 @@
+/* Every allocation of a request fails once: the request gets a 503 (or, when not even that can be
+ * said, its connection is closed), the process lives, and the next request is served.
+ *
+ * The gateway is a process of its own, so that only its allocations are counted. */
+#include "gateway/stage.h"
+#include "gateway/stage_inside.h"
+
+#include "base/alloc.h"
+#include "base/test.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STOP (-1)
+
+#define EVENT(text) "event {\"choices\":[{\"delta\":{\"content\":\"" text "\"}}]}\n"
+#define FINISH      "event {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n"
+
+static const char *const plain[] = {
+    "plain 503 {}", "plain 200 {\"choices\":[{\"message\":{\"content\":\"hi\"}}]}", NULL};
+static const char *const stream[] = {
+    "stream\n" EVENT("h") "raw data: {\"choices\":[{\"delta\":{\"con\nwait 2\n"
+                          "raw tent\":\"he\"}}]}\\n\\n\n" FINISH "done",
+    NULL};
+
+struct child {
+    pid_t pid;
+    int orders; /* write here which allocation is to fail */
+    int reports;
+    uint16_t port;
+};
+
+/* The gateway's process. */
+static void live(int orders, int reports)
+{
+    uint16_t upstream, port;
+    if (read(orders, &upstream, sizeof upstream) != sizeof upstream) {
+        exit(2);
+    }
+    char yaml[512];
+    snprintf(yaml, sizeof yaml,
+             "listen: 127.0.0.1:0\nthreads: 1\naccess_log: /dev/null\n"
+             "upstreams: [{name: a, url: 'http://127.0.0.1:%u'}]\n"
+             "models: [{name: m, affinity: {cookie: c}, retry: {base: 1ms}}]\n",
+             upstream);
+    struct ub_buf words = {0};
+    struct ub_config *config = ub_config_parse("child", ub_slice_of(yaml), &words);
+    struct ub_gateway *gateway = config == NULL ? NULL : ub_gateway_start(config, &words);
+    if (gateway == NULL) {
+        fprintf(stderr, "%.*s\n", (int)words.len, words.ptr);
+        exit(2);
+    }
+    port = ub_gateway_port(gateway, 0);
+    if (write(reports, &port, sizeof port) != sizeof port) {
+        exit(2);
+    }
+    int64_t order;
+    while (read(orders, &order, sizeof order) == sizeof order && order != STOP) {
+        int64_t count = ub_alloc_count();
+        ub_alloc_fail_nth(order);
+        if (write(reports, &count, sizeof count) != sizeof count) {
+            exit(2);
+        }
+    }
+    ub_gateway_free(gateway);
+    ub_config_release(config);
+    exit(0);
+}
+
+static struct child start(void)
+{
+    struct child child;
+    int orders[2], reports[2];
+    if (pipe(orders) != 0 || pipe(reports) != 0) {
+        abort();
+    }
+    child.pid = fork();
+    if (child.pid == 0) {
+        close(orders[1]);
+        close(reports[0]);
+        live(orders[0], reports[1]);
+    }
+    close(orders[0]);
+    close(reports[1]);
+    child.orders = orders[1];
+    child.reports = reports[0];
+    return child;
+}
+
+/* Says which allocation fails next; returns how many there were since the last order. */
+static int64_t order(struct child *child, int64_t nth)
+{
+    int64_t count = -1;
+    if (write(child->orders, &nth, sizeof nth) != sizeof nth ||
+        read(child->reports, &count, sizeof count) != sizeof count) {
+        return -1;
+    }
+    return count;
+}
+
+struct tally {
+    int good, refused, closed, strange, dead_after;
+};
+
+static void count(struct tally *tally, const struct ub_guest *guest, bool streamed)
+{
+    bool whole = guest->whole && guest->status == 200 &&
+                 (!streamed || strstr(guest->body.ptr, "[DONE]") != NULL);
+    bool broken = guest->whole && guest->status == 200 && streamed &&
+                  strstr(guest->body.ptr, "data: {\"error\"") != NULL;
+    if (whole) {
+        tally->good++;
+    } else if (guest->status == 503 || broken) {
+        tally->refused++;
+    } else if (!guest->whole) {
+        tally->closed++;
+    } else {
+        tally->strange++;
+    }
+}
+
+static void every_allocation(const char *name, const char *const *scripts, const char *body,
+                             bool streamed)
+{
+    struct child child = start();
+    struct ub_actor *actor = ub_actor_start(scripts);
+    uint16_t upstream = ub_actor_port(actor);
+    bool up = write(child.orders, &upstream, sizeof upstream) == sizeof upstream &&
+              read(child.reports, &child.port, sizeof child.port) == sizeof child.port;
+    UB_CHECK(up, "%s: the gateway runs", name);
+    struct tally tally = {0};
+    int64_t nth = 0;
+    bool failed = up;
+    while (failed && nth < 1000) {
+        nth++;
+        order(&child, nth);
+        struct ub_guest guest = ub_guest_ask(child.port, "/chat/completions", "", body);
+        count(&tally, &guest, streamed);
+        ub_guest_free(&guest);
+        failed = order(&child, 0) >= nth;
+        guest = ub_guest_ask(child.port, "/chat/completions", "", body);
+        tally.dead_after += guest.status != 200 || !guest.whole;
+        ub_guest_free(&guest);
+    }
+    printf("# %s: %ld allocations; %d answered, %d refused, %d closed\n", name, (long)nth - 1,
+           tally.good, tally.refused, tally.closed);
+    UB_CHECK(nth > 5 && nth < 1000, "%s: each allocation has failed once", name);
+    UB_CHECK(tally.strange == 0 && tally.refused > 0, "%s: the request gets a 503 or is closed",
+             name);
+    UB_CHECK(tally.dead_after == 0, "%s: the next one is answered", name);
+    int status = 0;
+    int64_t stop = STOP;
+    up = write(child.orders, &stop, sizeof stop) == sizeof stop;
+    UB_CHECK(up && waitpid(child.pid, &status, 0) == child.pid && WIFEXITED(status) &&
+                 WEXITSTATUS(status) == 0,
+             "%s: and the process ends well", name);
+    close(child.orders);
+    close(child.reports);
+    ub_actor_stop(actor);
+}
+
+int main(void)
+{
+    every_allocation("a plain answer", plain,
+                     "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}",
+                     false);
+    every_allocation("a stream", stream, "{\"model\":\"m\",\"stream\":true}", true);
+    return ub_test_done();
+}
