@@ -4,7 +4,6 @@
 #include "http/octet.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 static const struct {
     int status;
@@ -84,9 +83,13 @@ void ub_http1_write_request(struct ub_buf *out, struct ub_slice method, struct u
 void ub_http1_write_status(struct ub_buf *out, int status)
 {
     assert(status >= 100 && status <= 599);
-    char line[64];
-    int len = snprintf(line, sizeof line, "HTTP/1.1 %d %s\r\n", status, ub_http1_reason(status));
-    ub_buf_add(out, line, (size_t)len);
+    char line[] = "HTTP/1.1 000 ";
+    line[9] = (char)('0' + status / 100);
+    line[10] = (char)('0' + status / 10 % 10);
+    line[11] = (char)('0' + status % 10);
+    ub_buf_add(out, line, sizeof line - 1);
+    ub_buf_add_text(out, ub_http1_reason(status));
+    ub_buf_add(out, "\r\n", 2);
 }
 
 void ub_http1_write_field(struct ub_buf *out, struct ub_slice name, struct ub_slice value)
