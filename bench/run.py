@@ -306,7 +306,7 @@ def machine():
 
 def micro():
     """The benchmarks of single parts; their words go out as they are."""
-    for name in ("bench_http1", "bench_brain"):
+    for name in ("bench_http1", "bench_openai", "bench_brain"):
         program = BUILD / "bench" / name
         if program.exists():
             print(f"\n{name}")

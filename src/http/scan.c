@@ -350,13 +350,12 @@ static void number_over(struct ub_scan *scan)
 static void value_seen(struct ub_scan *scan, enum ub_json_found found, uint32_t depth)
 {
     struct ub_scan_fields *fields = &scan->fields;
-    bool container = found == UB_JSON_OBJECT || found == UB_JSON_ARRAY;
     bool given = found != UB_JSON_NULL && found != UB_JSON_FALSE;
     if (depth == 2) {
         fields->has_tools = fields->has_tools || scan->member == TOOLS;
         if (scan->at_usage) {
             fields->has_include_usage = true;
-            fields->include_usage = container ? (struct ub_span){0} : value_span(scan);
+            fields->include_usage = value_span(scan); /* of a container its bracket for now */
             fields->wants_usage = found == UB_JSON_TRUE;
         }
     }
@@ -398,6 +397,8 @@ static void container_over(struct ub_scan *scan)
     struct ub_scan_fields *fields = &scan->fields;
     if (scan->json.depth == 0) {
         fields->object.end = scan->json.at;
+    } else if (scan->json.depth == 2 && scan->at_usage) {
+        fields->include_usage.end = scan->json.at;
     } else if (scan->json.depth == 1 && scan->member == STREAM_OPTIONS) {
         fields->stream_options.end = scan->json.at;
     } else if (scan->json.depth == 1 && scan->member == RESPONSE_FORMAT) {

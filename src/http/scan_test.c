@@ -95,8 +95,10 @@ static const struct {
      "has_usage"},
     {"usage twice", "{'stream_options':{'include_usage':true,'include_usage':false}}",
      "bad: duplicate key 'stream_options.include_usage'"},
-    {"usage that is an object has no place", "{'stream_options':{'include_usage':{}},'model':'m'}",
-     "m model=<'m'> options=<{'include_usage':{}}> has_options has_usage"},
+    {"usage that is an object has a place, too",
+     "{'stream_options':{'include_usage':{'a':[1]},'b':[]},'model':'m'}",
+     "m model=<'m'> options=<{'include_usage':{'a':[1]},'b':[]}> usage=<{'a':[1]}> has_options "
+     "has_usage"},
     {"empty stream options", "{'stream_options': { },'model':'m'}",
      "m model=<'m'> options=<{ }> has_options empty"},
     {"stream options that are null", "{'stream_options':null,'model':'m'}",
