@@ -2,6 +2,7 @@
 #include "base/nearest.h"
 #include "base/options.h"
 #include "gateway/commands.h"
+#include "tools/load.h"
 #include "tools/mock.h"
 #include "tools/serve.h"
 
@@ -20,6 +21,7 @@ static const struct command {
     {"check", "validate a configuration", ub_cmd_check},
     {"init", "write a first configuration for the service that the environment names", ub_cmd_init},
     {"key", "make an API key for a client", ub_cmd_key},
+    {"load", "send requests to a service and measure what becomes of them", ub_cmd_load},
     {"mock", "a model server for tests, as slow, full or broken as real ones", ub_cmd_mock},
     {"config-doc", NULL, ub_cmd_config_doc},
 };

@@ -26,15 +26,20 @@ static void refuse(struct ub_mock_job *job, struct ub_mock_trouble trouble)
     ub_mock_refuse_with(job, &trouble, 0);
 }
 
-/* The header's prank was read when the head came; else the rules are asked. */
+/* The header's prank was read when the head came (its rate counts as well); else the rules are
+ * asked. */
 static void choose_prank(struct ub_mock_job *job)
 {
     struct ub_mock *mock = job->worker->mock;
+    uint64_t seed = ub_mix64(mock->options.seed ^ ub_mix64(job->number));
     if (job->prank.prank != UB_PRANK_NONE) {
+        struct ub_random random = {.state = seed};
+        if (ub_random_unit(&random) >= job->prank.rate) {
+            job->prank = (struct ub_prank_rule){.prank = UB_PRANK_NONE};
+        }
         return;
     }
     bool bad = ub_mock_is_bad(mock);
-    uint64_t seed = ub_mix64(mock->options.seed ^ ub_mix64(job->number));
     pthread_mutex_lock(&mock->lock);
     const struct ub_prank_rule *rule =
         ub_prank_pick(&mock->options.pranks, ub_clock_now() - mock->started_at, bad, seed);
