@@ -322,7 +322,8 @@ def arguments():
     parser.add_argument("--rate", type=float, default=3000, help="of W2 at a steady rate")
     parser.add_argument("--work", default="idle,w2,w2r,w1", help="which of idle, w2, w2r, w1")
     parser.add_argument("--proxies", default=",".join(p.name for p in PROXIES))
-    parser.add_argument("--chart", type=pathlib.Path, help="write the chart here (docs/bench.svg)")
+    parser.add_argument("--chart", type=pathlib.Path,
+                        help="write the chart here; default docs/bench.svg when nothing is left out")
     parser.add_argument("--no-micro", action="store_true", help="leave out single parts")
     options = parser.parse_args()
     options.work = set(options.work.split(","))
@@ -350,7 +351,10 @@ def main():
               "options": {k: str(v) for k, v in vars(options).items()}}
     (OUT / "bench.json").write_text(json.dumps(report, indent=1) + "\n")
     if REFERENCE in figures:
-        (options.chart or OUT / "bench.svg").write_text(chart.ratios(figures, facts))
+        whole = len(proxies) == len(PROXIES) and {"w1", "w2"} <= options.work
+        path = options.chart or (ROOT / "docs" if whole else OUT) / "bench.svg"
+        path.write_text(chart.ratios(figures, facts))
+        say(f"chart: {path}")
     print_table(figures)
     if not options.no_micro:
         micro()
