@@ -28,6 +28,7 @@ enum token {
 };
 
 #define RUN_LONG   64                  /* from here on a part of its own is cheaper than a copy */
+#define SHORT      128                 /* bytes in which the end of a short string is looked for */
 #define STAGE_FULL (UB_JSON_STAGE - 4) /* an escape adds at most four bytes */
 
 void ub_json_init(struct ub_json *json)
@@ -239,8 +240,27 @@ static void advance(struct ub_json *json, struct ub_slice *in, size_t len)
     in->len -= len;
 }
 
+/* Most strings are short, plain, and all there. */
+static bool short_string(struct ub_json *json, struct ub_slice *in)
+{
+    if (json->staged > 0 || json->utf8.left > 0 || ub_escape_is_open(&json->escape)) {
+        return false;
+    }
+    size_t look = in->len < SHORT ? in->len : SHORT;
+    const char *p = ub_text_plain(in->ptr, in->ptr + look);
+    if (p == in->ptr + look || *p != '"') {
+        return false;
+    }
+    json->text = (struct ub_slice){in->ptr, (size_t)(p - in->ptr)};
+    advance(json, in, json->text.len + 1);
+    return true;
+}
+
 static enum ub_json_found string(struct ub_json *json, struct ub_slice *in)
 {
+    if (short_string(json, in)) {
+        return string_over(json);
+    }
     const char *words = NULL;
     const char *p = in->ptr;
     enum ub_json_found found = string_parts(json, &p, in->ptr + in->len, &words);
@@ -384,15 +404,29 @@ static enum ub_json_found key_begins(struct ub_json *json, struct ub_slice *in, 
     return UB_JSON_MORE;
 }
 
+/* A comma or a colon was read; what follows it is most often a string. */
+static enum ub_json_found expect(struct ub_json *json, struct ub_slice *in, enum state state)
+{
+    advance(json, in, 1);
+    json->state = (uint8_t)state;
+    if (in->len > 0 && *in->ptr == '"') {
+        json->begin = json->at;
+        advance(json, in, 1);
+        token_begins(json, state == KEY ? IN_KEY : IN_STRING);
+    }
+    return UB_JSON_MORE;
+}
+
 /* After a value inside an object or an array. */
 static enum ub_json_found comma_or_end(struct ub_json *json, struct ub_slice *in, char c)
 {
     if (c == ',') {
-        json->state = inside_object(json) ? KEY : VALUE;
-    } else if (c != '}' && c != ']') {
+        return expect(json, in, inside_object(json) ? KEY : VALUE);
+    }
+    if (c != '}' && c != ']') {
         return fail(json, "a comma or a closing bracket is missing");
     }
-    enum ub_json_found found = c == ',' ? UB_JSON_MORE : close(json, c == '}');
+    enum ub_json_found found = close(json, c == '}');
     if (found != UB_JSON_BAD) {
         advance(json, in, 1);
     }
@@ -403,35 +437,20 @@ static enum ub_json_found comma_or_end(struct ub_json *json, struct ub_slice *in
 static enum ub_json_found between(struct ub_json *json, struct ub_slice *in)
 {
     char c = *in->ptr;
+    json->begin = json->at;
     switch ((enum state)json->state) {
     case TOP:
-        json->begin = json->at;
         return c == '{' ? value_begins(json, in, c) : fail(json, "not a JSON object");
     case FIRST_VALUE:
-        if (c == ']') {
-            return comma_or_end(json, in, c);
-        }
-        json->begin = json->at;
-        return value_begins(json, in, c);
+        return c == ']' ? comma_or_end(json, in, c) : value_begins(json, in, c);
     case VALUE:
-        json->begin = json->at;
         return value_begins(json, in, c);
     case FIRST_KEY:
-        if (c == '}') {
-            return comma_or_end(json, in, c);
-        }
-        json->begin = json->at;
-        return key_begins(json, in, c);
+        return c == '}' ? comma_or_end(json, in, c) : key_begins(json, in, c);
     case KEY:
-        json->begin = json->at;
         return key_begins(json, in, c);
     case COLON:
-        if (c != ':') {
-            return fail(json, "a colon is missing");
-        }
-        advance(json, in, 1);
-        json->state = VALUE;
-        return UB_JSON_MORE;
+        return c == ':' ? expect(json, in, VALUE) : fail(json, "a colon is missing");
     case COMMA_OR_END:
         return comma_or_end(json, in, c);
     case OVER:

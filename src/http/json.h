@@ -40,7 +40,7 @@ enum ub_json_found {
 
 struct ub_json {
     struct ub_slice text; /* valid until the next call, as long as the bytes offered are */
-    uint64_t begin;       /* where the key or value that was found begins, counted from the start */
+    uint64_t begin;       /* where the token that was found begins, counted from the start */
     uint64_t at;          /* how many bytes are read: for a complete value, where it ends */
     uint32_t depth;       /* open objects and arrays; at OBJECT and ARRAY this one is counted */
     const char *bad;

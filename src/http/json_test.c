@@ -163,8 +163,8 @@ static void test_events(void)
 {
     struct ub_buf out = {0};
     UB_CHECK_TEXT(run(UB_LIT(" {\"a\" : [1.5e3, \"\\u4e2d\\n\", null], \"b\":{}}"), 1000, &out),
-                  "{<1,2 \"a\":<2,5 [<8,9 1.5e3<9,14 \"\xe4\xb8\xad\\n\"<16,26 null<28,32 ]<28,33 "
-                  "\"b\":<35,38 {<39,40 }<39,41 }<39,42 ",
+                  "{<1,2 \"a\":<2,5 [<8,9 1.5e3<9,14 \"\xe4\xb8\xad\\n\"<16,26 null<28,32 ]<32,33 "
+                  "\"b\":<35,38 {<39,40 }<40,41 }<41,42 ",
                   "what is found, and where");
     ub_buf_free(&out);
 }
