@@ -19,8 +19,10 @@ struct ub_flight {
     size_t scratch_size;
     atomic_size_t head; /* bytes ever put in; moved by the producer */
     atomic_size_t tail; /* bytes ever taken; moved by the consumer */
-    uint64_t index;     /* records so far */
-    uint64_t number;    /* of the next event */
+    atomic_size_t cut;  /* position of the next file's first byte; 0 = none is due */
+    atomic_bool wants_cut;
+    uint64_t index;  /* records so far */
+    uint64_t number; /* of the next event */
     uint64_t digest;
     uint32_t drained; /* since the last record */
     bool gap;         /* something was dropped; a snapshot must come first */
@@ -108,25 +110,43 @@ static struct ub_flight_out begin_record(struct ub_flight *f, enum ub_flight_kin
     return out;
 }
 
-void ub_flight_begin(struct ub_flight *f, const struct ub_brain *brain)
+static void put_header(struct ub_flight *f)
 {
+    f->index = 0;
     struct ub_flight_out out = begin_record(f, UB_FLIGHT_HEADER);
     ub_flight_put(&out, MAGIC, 8);
     ub_flight_put(&out, UB_FLIGHT_VERSION, 4);
     ub_flight_put_limits(&out, &f->limits);
     put_record(f, &out);
+}
+
+void ub_flight_begin(struct ub_flight *f, const struct ub_brain *brain)
+{
+    put_header(f);
     f->gap = true;
     ub_flight_snapshot(f, brain);
+}
+
+/* Ends the present file and begins the next one; the caller has looked that all of it fits. */
+static void put_cut(struct ub_flight *f)
+{
+    ub_flight_end(f);
+    atomic_store(&f->cut, atomic_load_explicit(&f->head, memory_order_relaxed));
+    atomic_store(&f->wants_cut, false);
+    put_header(f);
 }
 
 bool ub_flight_snapshot(struct ub_flight *f, const struct ub_brain *brain)
 {
     size_t size = ub_brain_snapshot_size(brain);
-    struct ub_flight_out out = begin_record(f, UB_FLIGHT_SNAPSHOT);
-    ub_flight_put(&out, f->facts.dropped, 8);
-    if (size > (size_t)(out.end - out.at) || room(f) < size + FIXED_BYTES + FRAME_BYTES) {
+    if (size > f->scratch_size - FIXED_BYTES || room(f) < size + 3 * (FIXED_BYTES + FRAME_BYTES)) {
         return false;
     }
+    if (atomic_load(&f->wants_cut)) {
+        put_cut(f);
+    }
+    struct ub_flight_out out = begin_record(f, UB_FLIGHT_SNAPSHOT);
+    ub_flight_put(&out, f->facts.dropped, 8);
     out.at += ub_brain_snapshot(brain, out.at);
     if (!put_record(f, &out)) {
         return false;
@@ -170,13 +190,18 @@ void ub_flight_end(struct ub_flight *f)
 
 bool ub_flight_wants_snapshot(const struct ub_flight *f)
 {
-    return f->gap && room(f) >= f->ring_size / 2;
+    return (f->gap || atomic_load_explicit(&f->wants_cut, memory_order_relaxed)) &&
+           room(f) >= f->ring_size / 2;
 }
 
 size_t ub_flight_take(struct ub_flight *f, void *out, size_t size)
 {
     size_t tail = atomic_load_explicit(&f->tail, memory_order_relaxed);
     size_t there = atomic_load_explicit(&f->head, memory_order_acquire) - tail;
+    size_t cut = atomic_load(&f->cut);
+    if (cut != 0 && cut - tail < there) {
+        there = cut - tail;
+    }
     size = size < there ? size : there;
     size_t offset = tail & (f->ring_size - 1);
     size_t first = f->ring_size - offset < size ? f->ring_size - offset : size;
@@ -184,6 +209,21 @@ size_t ub_flight_take(struct ub_flight *f, void *out, size_t size)
     memcpy((uint8_t *)out + first, f->ring, size - first);
     atomic_store_explicit(&f->tail, tail + size, memory_order_release);
     return size;
+}
+
+void ub_flight_ask_cut(struct ub_flight *f)
+{
+    atomic_store(&f->wants_cut, true);
+}
+
+bool ub_flight_pass_cut(struct ub_flight *f)
+{
+    size_t cut = atomic_load(&f->cut);
+    if (cut == 0 || cut != atomic_load_explicit(&f->tail, memory_order_relaxed)) {
+        return false;
+    }
+    atomic_store(&f->cut, 0);
+    return true;
 }
 
 struct ub_flight_facts ub_flight_facts(const struct ub_flight *f)

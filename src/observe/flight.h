@@ -36,11 +36,16 @@ void ub_flight_action(struct ub_flight *flight, const struct ub_action *action);
 bool ub_flight_snapshot(struct ub_flight *flight, const struct ub_brain *brain);
 void ub_flight_end(struct ub_flight *flight);
 
-/* Something was dropped and half of the ring is free again. */
+/* Something was dropped and half of the ring is free again, or the writer wants a new file. */
 bool ub_flight_wants_snapshot(const struct ub_flight *flight);
 
 /* The writer thread: moves up to `size` bytes into `out`, returns how many. */
 size_t ub_flight_take(struct ub_flight *flight, void *out, size_t size);
+
+/* The writer wants to begin a new file: the next snapshot begins it. ub_flight_take then stops at
+ * the end of the old one, until ub_flight_pass_cut says true there. */
+void ub_flight_ask_cut(struct ub_flight *flight);
+bool ub_flight_pass_cut(struct ub_flight *flight);
 
 struct ub_flight_facts {
     uint64_t events;  /* recorded */
