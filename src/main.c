@@ -2,6 +2,7 @@
 #include "base/nearest.h"
 #include "base/options.h"
 #include "gateway/commands.h"
+#include "sim/replay.h"
 #include "tools/load.h"
 #include "tools/mock.h"
 #include "tools/serve.h"
@@ -23,6 +24,7 @@ static const struct command {
     {"key", "make an API key for a client", ub_cmd_key},
     {"load", "send requests to a service and measure what becomes of them", ub_cmd_load},
     {"mock", "a model server for tests, as slow, full or broken as real ones", ub_cmd_mock},
+    {"replay", "take the decisions of a flight record again", ub_cmd_replay},
     {"config-doc", NULL, ub_cmd_config_doc},
 };
 
