@@ -7,10 +7,16 @@
 #include "tools/mock.h"
 #include "tools/serve.h"
 
+#include <ares.h>
+#include <jansson.h>
+#include <llhttp/llhttp.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
+#include <uv.h>
+#include <xxhash.h>
 #include <yaml.h>
+#include <zlib.h>
 
 /* argv[0] is the command's name; the result is the exit code. */
 static const struct command {
@@ -43,11 +49,22 @@ static void print_help(FILE *out)
           out);
 }
 
+/* What it is made of: the versions that are in use, not those that it was built with, except for
+ * llhttp, which is built in. */
 static void print_version(void)
 {
+    unsigned xxhash = XXH_versionNumber();
     printf("unbusy %s\n", UB_VERSION);
-    printf("  libyaml %s\n", yaml_get_version_string());
-    printf("  %s\n", OpenSSL_version(OPENSSL_VERSION));
+    printf("  libuv    %s\n", uv_version_string());
+    printf("  c-ares   %s\n", ares_version(NULL));
+    printf("  llhttp   %d.%d.%d\n", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
+           LLHTTP_VERSION_PATCH);
+    printf("  OpenSSL  %s\n", OpenSSL_version(OPENSSL_VERSION_STRING));
+    printf("  libyaml  %s\n", yaml_get_version_string());
+    printf("  jansson  %s\n", jansson_version_str());
+    printf("  xxHash   %u.%u.%u\n", xxhash / 10000, xxhash / 100 % 100, xxhash % 100);
+    printf("  zlib     %s\n", zlibVersion());
+    printf("optional parts: none in this version\n");
 }
 
 static int unknown_command(const char *name)
