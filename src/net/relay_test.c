@@ -5,6 +5,9 @@
 #include "net/peer.h"
 #include "net/server_conn.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -151,6 +154,64 @@ static void slow_reader(int upstream_fd, size_t piece, bool after_fast, const ch
     UB_UNTIL(loop, ub_listener_connections(listener) == 0);
 }
 
+/* Small buffers must not mean waiting for delayed acknowledgements (40 ms each). Threads, because
+ * these come only to who really sleeps. */
+#define BIG ((size_t)10 << 20)
+
+static void *write_big(void *user)
+{
+    static char block[65536];
+    int fd = *(int *)user;
+    fcntl(fd, F_SETFL, 0);
+    for (size_t sent = 0; sent < BIG;) {
+        ssize_t took = send(fd, block, sizeof block, MSG_NOSIGNAL);
+        if (took <= 0) {
+            return NULL;
+        }
+        sent += (size_t)took;
+    }
+    return NULL;
+}
+
+static atomic_size_t big_read;
+
+static void *read_big(void *user)
+{
+    static char block[65536];
+    int fd = *(int *)user;
+    fcntl(fd, F_SETFL, 0);
+    ssize_t took = 1;
+    while (took > 0 && atomic_load(&big_read) < BIG) {
+        took = recv(fd, block, sizeof block, 0);
+        atomic_fetch_add(&big_read, took > 0 ? (size_t)took : 0);
+    }
+    return NULL;
+}
+
+static void fast_reader(int upstream_fd)
+{
+    struct ub_peer client = ub_peer_dial(loop, ub_listener_port(listener), 0);
+    ub_peer_say_text(&client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    struct ub_peer upstream = ub_peer_accept(loop, upstream_fd);
+    ub_peer_hears(&upstream, "\r\n\r\n");
+    ub_peer_say_text(&upstream, "HTTP/1.0 200 OK\r\n\r\n");
+    ub_ns began = ub_clock_now();
+    pthread_t writer, reader;
+    pthread_create(&writer, NULL, write_big, &upstream.fd);
+    pthread_create(&reader, NULL, read_big, &client.fd);
+    UB_UNTIL(loop, atomic_load(&big_read) >= BIG);
+    ub_ns took_ns = ub_clock_now() - began;
+    UB_CHECK(took_ns < UB_SECOND, "10 MiB go through without delays (%d ms)",
+             (int)(took_ns / UB_MS));
+    shutdown(upstream.fd, SHUT_RDWR);
+    shutdown(client.fd, SHUT_RDWR);
+    pthread_join(writer, NULL);
+    pthread_join(reader, NULL);
+    ub_peer_close(&upstream, false);
+    ub_peer_close(&client, false);
+    UB_UNTIL(loop, ub_listener_connections(listener) == 0);
+}
+
 static void cuts(int upstream_fd)
 {
     struct ub_peer client = ub_peer_dial(loop, ub_listener_port(listener), 0);
@@ -202,6 +263,7 @@ int main(void)
     slow_reader(upstream_fd, 1400, false, "pieces of a packet, never read");
     slow_reader(upstream_fd, 65536, true, "big pieces, read fast at first");
     slow_reader(upstream_fd, 180, true, "small pieces, read fast at first");
+    fast_reader(upstream_fd);
     cuts(upstream_fd);
     ub_listener_free(listener);
     ub_origin_free(origin);

@@ -138,10 +138,11 @@ static int bound_socket(const struct ub_address_ip *address, bool share)
 /* Accepted sockets inherit these from the one that listens: no system calls for each of them. */
 static void set_inherited(int fd)
 {
-    int on = 1, send_buffer = SEND_BUFFER, notsent = NOTSENT_MARK;
+    int on = 1, send_buffer = SEND_BUFFER, notsent = NOTSENT_MARK, segment = UB_SEGMENT_MAX;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent, sizeof notsent);
+    setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 

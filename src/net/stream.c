@@ -265,9 +265,10 @@ int ub_stream_connect(struct ub_stream *stream, struct ub_loop *loop,
     if (fd < 0) {
         return -errno;
     }
-    int on = 1, receive_buffer = RECEIVE_BUFFER;
+    int on = 1, receive_buffer = RECEIVE_BUFFER, segment = UB_SEGMENT_MAX;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     int rc = connect(fd, &address->any, address->len) == 0 || errno == EINPROGRESS ? 0 : -errno;
     if (rc == 0) {

@@ -29,6 +29,10 @@
 #include "net/address.h"
 #include "net/loop.h"
 
+/* Loopback's segments of 64 KiB would be one buffer full: each waits for a delayed acknowledgement,
+ * 40 ms. Segments of at most this size keep several in flight; real networks have smaller ones. */
+#define UB_SEGMENT_MAX 8192
+
 struct ub_stream;
 struct ub_tls;
 
