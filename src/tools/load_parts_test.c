@@ -182,8 +182,45 @@ static void check_traces(void)
     ub_buf_free(&words);
 }
 
-int main(void)
+/* The traces that the README's commands replay. */
+static void check_recorded(const char *folder)
 {
+    static const struct {
+        const char *file;
+        uint32_t rows;
+        double mean_prompt;
+        double minutes;
+        bool blocks;
+    } files[] = {
+        {"azure2023_conv.csv.gz", 12340, 1246, 35.0, false},
+        {"mooncake_600.jsonl.gz", 600, 13823, 3.3, true},
+    };
+    for (size_t i = 0; i < UB_COUNT(files); i++) {
+        char path[1024];
+        snprintf(path, sizeof path, "%s/llm/%s", folder, files[i].file);
+        struct ub_trace trace;
+        struct ub_buf words = {0};
+        bool good = ub_trace_read(&trace, path, &words);
+        double sum = 0;
+        for (uint32_t k = 0; k < trace.count; k++) {
+            sum += trace.row[k].prompt;
+        }
+        double mean = trace.count > 0 ? sum / trace.count : 0;
+        double minutes = trace.count > 0 ? (double)trace.row[trace.count - 1].at / 60e9 : 0;
+        UB_CHECK(good && trace.count == files[i].rows &&
+                     fabs(mean / files[i].mean_prompt - 1) < 0.01 &&
+                     fabs(minutes / files[i].minutes - 1) < 0.02 &&
+                     (trace.block_count > 0) == files[i].blocks,
+                 "%s: %u requests, %.0f prompt tokens on average, %.1f minutes", files[i].file,
+                 trace.count, mean, minutes);
+        ub_trace_free(&trace);
+        ub_buf_free(&words);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    check_recorded(argc > 1 ? argv[1] : "tests/data");
     check_arrivals();
     check_lengths();
     check_question();

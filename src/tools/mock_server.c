@@ -71,13 +71,14 @@ static void read_settings(struct ub_mock_worker *worker, ub_ns now)
     worker->speed = speed;
 }
 
-static bool listener_open(struct ub_mock_worker *worker, const char **words)
+/* `exclusive`: nobody else may listen there; for the very first one. */
+static bool listener_open(struct ub_mock_worker *worker, bool exclusive, const char **words)
 {
     const struct ub_mock *mock = worker->mock;
     const struct ub_listener_options options = {
         .host = ub_slice_of(mock->host),
         .port = mock->port,
-        .exclusive = false,
+        .exclusive = exclusive,
         .handler = &ub_mock_handler,
         .user = worker,
         .limits = {.head_max = 64 * 1024, .target_max = 8 * 1024, .body_max = UB_MOCK_BODY_MAX},
@@ -111,7 +112,7 @@ static ub_ns listener_follow(struct ub_mock_worker *worker, ub_ns now)
         return worker->refuse_until;
     }
     const char *words;
-    if (worker->listener == NULL && !listener_open(worker, &words)) {
+    if (worker->listener == NULL && !listener_open(worker, false, &words)) {
         return now + REOPEN_NS;
     }
     return UB_NEVER;
@@ -248,7 +249,7 @@ static bool worker_open(struct ub_mock_worker *worker, struct ub_mock *mock, con
         }
     }
     worker->loop = ub_loop_new();
-    if (worker->loop == NULL || !listener_open(worker, words)) {
+    if (worker->loop == NULL || !listener_open(worker, mock->workers == 0, words)) {
         return false;
     }
     mock->port = ub_listener_port(worker->listener); /* the others join it */

@@ -1,0 +1,121 @@
+"""`unbusy mock` and `unbusy load` as programs: their options, exit codes, reports and signals."""
+
+import gzip
+import json
+import signal
+import subprocess
+
+import pytest
+
+from harness import ROOT, UNBUSY, get, request, wait_for
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
+TRACE = ROOT / "tests" / "data" / "llm" / "azure2023_conv.csv.gz"
+
+
+def load(mock, *args, cwd, patience=60):
+    return subprocess.run([str(UNBUSY), "load", "--url", mock.url, *map(str, args)], cwd=cwd,
+                          capture_output=True, text=True, timeout=patience, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("args, words", [
+    (["load"], "--url"),
+    (["load", "--url", "ftp://x"], "--url"),
+    (["load", "--url", "http://x"], "one of --rate, --trace and --streams"),
+    (["load", "--url", "http://x", "--rate", "1/s", "--streams", "5"], "one of"),
+    (["load", "--url", "http://x", "--trace", "nowhere.csv"], "nowhere.csv: No such file"),
+    (["load", "--url", "http://x", "--rate", "1/s", "--prompt", "many"], "--prompt"),
+    (["mock", "--listen", "here"], "ADDRESS:PORT"),
+    (["mock", "--fault", "cutt"], "did you mean cut?"),
+    (["mock", "--profile", "fast"], "--profile"),
+    (["mock", "--episodes", "share=2"], "--episodes"),
+    (["mock", "--busy", "500"], "--busy"),
+])
+def test_wrong_usage_is_2_and_says_why(tmp_path, args, words):
+    got = subprocess.run([str(UNBUSY), *args], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert got.returncode == 2 and words in got.stderr and not got.stdout
+
+
+def test_mock_listens_and_ends(house):
+    mock = house.mock("good", "--model", "m", "--model", "n")
+    assert mock.lines == [f"listening on {mock.url}"]
+    models = request(mock.port, "GET", "/models").json()["data"]
+    assert [one["id"] for one in models] == ["m", "n"]
+    assert request(mock.port, "POST", "/v1/chat/completions", {**CHAT, "model": "x"}).status == 404
+    assert mock.stop() == 0
+
+
+def test_two_mocks_with_the_same_seed_agree(house):
+    answers = [request(house.mock(name, seed=seed).port, "POST", "/v1/chat/completions", CHAT).json()
+               for name, seed in (("a", 3), ("b", 3), ("c", 4))]
+    a, b, c = [one["choices"][0]["message"]["content"] for one in answers]
+    assert a == b != c
+
+
+def test_a_port_in_use_is_refused(house, tmp_path):
+    mock = house.mock()
+    got = subprocess.run([str(UNBUSY), "mock", "--listen", f"127.0.0.1:{mock.port}"], capture_output=True,
+                         text=True, timeout=30, cwd=tmp_path)
+    assert got.returncode == 1 and f":{mock.port}:" in got.stderr
+
+
+def test_an_address_that_is_not_ours(tmp_path):
+    got = subprocess.run([str(UNBUSY), "mock", "--listen", "192.0.2.1:80"], capture_output=True, text=True,
+                         timeout=30, cwd=tmp_path)
+    assert got.returncode == 1 and "192.0.2.1:80" in got.stderr
+
+
+def test_load_reports(house, tmp_path):
+    mock = house.mock("good", faults=["503:0.25"])
+    got = load(mock, "--rate", "400/s", "--requests", 200, "--answer", 5, "--json", "report.json",
+               "--html", "report.html", "--threads", 2, cwd=tmp_path)
+    assert got.returncode == 0 and "first token" in got.stdout and "status 503" in got.stdout
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["requests"] == 200 and report["whole"] + report["failed"] == 200
+    assert report["errors"]["status 503"] == report["failed"] == mock.stats()["faults"]["503"]
+    assert report["answer_tokens"] == 5 * report["whole"] and report["first_token"]["p50"] > 0
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<svg") == 3 and "<script" not in page and "http-equiv" not in page
+    assert load(mock, "--rate", "400/s", "--requests", 50, "--min-success", "0.99", cwd=tmp_path).returncode == 1
+
+
+def test_load_replays_a_trace(house, tmp_path):
+    mock = house.mock()
+    got = load(mock, "--trace", TRACE, "--speedup", 20,
+               "--requests", 200, "--json", "-", cwd=tmp_path)
+    report = json.loads(got.stdout)
+    assert got.returncode == 0 and report["whole"] == 200
+    rows = gzip.decompress(TRACE.read_bytes()).decode().splitlines()[1:201]
+    assert report["answer_tokens"] == sum(int(row.split(",")[2]) for row in rows)
+
+
+def test_blocks_of_a_trace_reach_the_prefix_cache(house, tmp_path):
+    mock = house.mock()
+    got = load(mock, "--trace", ROOT / "tests/data/llm/mooncake_600.jsonl.gz", "--speedup", 20,
+               "--requests", 100, "--json", "-", cwd=tmp_path)
+    assert json.loads(got.stdout)["whole"] == 100
+    stats = mock.stats()
+    assert 0.02 < stats["cached_tokens"] / stats["prompt_tokens"] < 0.9
+
+
+def test_load_stops_at_a_signal_and_reports_all_the_same(house, tmp_path):
+    mock = house.mock("slow", faults=["drip;every=100ms"])
+    program = house.program("load", [UNBUSY, "load", "--url", mock.url, "--streams", 20, "--ramp", "0s",
+                                     "--duration", "60s"])
+    wait_for("20 streams", lambda: mock.stats()["in_flight"] == 20)
+    program.signal(signal.SIGINT)
+    assert program.wait() == 130
+    program.stop()
+    assert any("stopped early: 20 were still running" in line for line in program.lines)
+    wait_for("the mock to see them gone", lambda: mock.stats()["in_flight"] == 0)
+
+
+def test_metrics_have_vllms_names(house):
+    mock = house.mock("good", "--model", "m")
+    request(mock.port, "POST", "/v1/chat/completions", CHAT)
+    text = get(mock.port, "/metrics").body.decode()
+    for line in ('vllm:num_requests_running{engine="0",model_name="m"} 0',
+                 'vllm:generation_tokens_total{engine="0",model_name="m"} 5',
+                 'vllm:time_to_first_token_seconds_count{engine="0",model_name="m"} 1',
+                 'vllm:request_queue_time_seconds_bucket{engine="0",model_name="m",le="+Inf"} 1'):
+        assert line in text.splitlines(), line
