@@ -1,7 +1,5 @@
 #include "gateway/ask.h"
 
-#include <stdio.h>
-
 static void add(struct ub_ask *ask, struct ub_slice name, struct ub_slice value)
 {
     ask->fields[ask->request.field_count++] = (struct ub_http_field){name, value};
@@ -24,26 +22,20 @@ static void add_fields(struct ub_ask *ask, const struct ub_request *request,
     }
 }
 
-bool ub_ask_write(struct ub_ask *ask, struct ub_request *request, const struct ub_site *site)
+void ub_ask_write(struct ub_ask *ask, struct ub_request *request, const struct ub_site *site)
 {
     const struct ub_setup *setup = request->view->setup;
-    int len = snprintf(ask->target, sizeof ask->target, "%.*s%s", UB_SLICE_ARG(site->base),
-                       ub_endpoint_path(request->endpoint));
-    if (len < 0 || (size_t)len >= sizeof ask->target) {
-        return false;
-    }
     const struct ub_scan_fields *asked = ub_scan_fields(request->scan);
     struct ub_slice model =
         ub_config_upstream_model(setup->config, (uint32_t)(site - setup->sites),
                                  (uint32_t)request->model, ub_slice_of(asked->model_name));
     ask->request = (struct ub_call_request){
         .method = UB_LIT("POST"),
-        .target = {ask->target, (size_t)len},
+        .target = site->target[request->endpoint],
         .fields = ask->fields,
         .body = ask->parts,
         .body_count = ub_splice(request->body_bytes, asked, model, request->stream, ask->parts),
         .connect_by_ns = setup->config->connect_time_ns,
     };
     add_fields(ask, request, site);
-    return true;
 }

@@ -16,11 +16,9 @@ struct ub_ask {
     struct ub_call_request request; /* points into the rest, and into the request's body */
     struct ub_http_field fields[UB_ASK_FIELDS];
     struct ub_slice parts[UB_SPLICE_PARTS];
-    char target[512];
 };
 
-/* False: the target is too long for us. The parts stay valid as long as the request's body and the
- * setup do. */
-bool ub_ask_write(struct ub_ask *ask, struct ub_request *request, const struct ub_site *site);
+/* The parts stay valid as long as the request's body and the setup do. */
+void ub_ask_write(struct ub_ask *ask, struct ub_request *request, const struct ub_site *site);
 
 #endif

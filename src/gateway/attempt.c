@@ -153,9 +153,7 @@ void ub_attempt_start(struct ub_request *request, const struct ub_action *action
     ub_ns now = ub_loop_now(request->worker->loop);
     note_start(request, action, site, now);
     struct ub_attempt *attempt = ub_calloc(1, sizeof *attempt);
-    struct ub_ask ask;
-    if (attempt == NULL || !ub_ask_write(&ask, request, site)) {
-        ub_free(attempt);
+    if (attempt == NULL) {
         ub_worker_tell(request->worker, &(struct ub_event){.type = UB_EV_ENDED,
                                                            .request = request->id,
                                                            .worker = request->worker->number,
@@ -175,6 +173,8 @@ void ub_attempt_start(struct ub_request *request, const struct ub_action *action
     attempt->next = request->attempts;
     request->attempts = attempt;
     request->calls++;
+    struct ub_ask ask;
+    ub_ask_write(&ask, request, site);
     ub_call_start(&attempt->call, ub_view_origin(request->view, site), &ask.request);
 }
 

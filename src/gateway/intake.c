@@ -4,9 +4,9 @@
 #include "base/units.h"
 #include "gateway/auth.h"
 #include "gateway/cookie.h"
+#include "gateway/digits.h"
 #include "gateway/models.h"
 #include "gateway/reply.h"
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -58,9 +58,9 @@ static void name_request(struct ub_request *request)
         memcpy(request->name, given.ptr, given.len);
         return;
     }
-    snprintf(request->name, sizeof request->name, "req-%016" PRIx64 "%08x",
-             ub_random_u64(&request->worker->random),
-             (unsigned)ub_random_u64(&request->worker->random));
+    memcpy(request->name, "req-", 4);
+    ub_digits_hex(request->name + 4, ub_random_u64(&request->worker->random));
+    ub_digits_hex(request->name + 20, ub_random_u64(&request->worker->random));
 }
 
 static bool identify(struct ub_request *request)
@@ -138,13 +138,12 @@ bool ub_intake_head(struct ub_request *request)
 /* The rest is read and thrown away, since a client that is still sending might never see an answer
  * that is followed by a reset. */
 static void spoil(struct ub_request *request, enum ub_error outcome, int status, const char *code,
-                  const char *words)
+                  const char *words) /* static, or the scan's */
 {
     request->spoilt = true;
     request->outcome = outcome;
-    snprintf(request->words, sizeof request->words, "%s", words);
     request->refusal =
-        (struct ub_refusal){.status = status, .code = code, .message = ub_slice_of(request->words)};
+        (struct ub_refusal){.status = status, .code = code, .message = ub_slice_of(words)};
     if (status == 503) {
         request->refusal.advice = UB_ADVICE_RETRY;
         request->refusal.retry_after_ns = UB_SECOND;
@@ -289,13 +288,13 @@ static bool find_model(struct ub_request *request)
     if (request->model >= 0 && allowed) {
         return true;
     }
-    snprintf(request->words, sizeof request->words, "the model \"%.*s\" does not exist here",
-             UB_SLICE_ARG(name));
+    char words[UB_MODEL_NAME_MAX + 64];
+    snprintf(words, sizeof words, "the model \"%.*s\" does not exist here", UB_SLICE_ARG(name));
     refuse_now(request, UB_ERR_NO_ROUTE,
                &(struct ub_refusal){.status = 404,
                                     .code = "model_not_found",
                                     .param = "model",
-                                    .message = ub_slice_of(request->words)});
+                                    .message = ub_slice_of(words)});
     return false;
 }
 

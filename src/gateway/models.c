@@ -49,13 +49,14 @@ void ub_models_answer(struct ub_request *request, struct ub_slice name)
     } else if (ub_config_model(config, name) >= 0 && is_listed(request, name)) {
         write_model(&body, name);
     } else {
-        snprintf(request->words, sizeof request->words, "the model \"%.*s\" does not exist here",
+        char words[256];
+        snprintf(words, sizeof words, "the model \"%.*s\" does not exist here",
                  (int)(name.len < 200 ? name.len : 200), name.ptr);
         refuse(request, UB_ERR_NO_ROUTE,
                (struct ub_refusal){.status = 404,
                                    .code = "model_not_found",
                                    .param = "model",
-                                   .message = ub_slice_of(request->words)});
+                                   .message = ub_slice_of(words)});
         return;
     }
     if (body.failed) {

@@ -2,9 +2,9 @@
 
 #include "base/random.h"
 #include "gateway/cookie.h"
+#include "gateway/digits.h"
 #include "http/openai.h"
 #include "http/sse.h"
-#include <stdio.h>
 
 #define FIELDS_MAX 12
 
@@ -12,9 +12,9 @@
 struct fields {
     struct ub_http_field list[FIELDS_MAX];
     uint32_t count;
-    char attempts[12];
-    char after_ms[24];
-    char after_s[24];
+    char attempts[20];
+    char after_ms[20];
+    char after_s[20];
     char cookie[UB_COOKIE_MAX];
 };
 
@@ -46,8 +46,8 @@ static void add_common(struct fields *fields, const struct ub_request *request,
         add_cookie(fields, request);
     }
     if (request->arrived_at != 0) {
-        int len = snprintf(fields->attempts, sizeof fields->attempts, "%u", request->tries);
-        add(fields, UB_LIT("X-Unbusy-Attempts"), (struct ub_slice){fields->attempts, (size_t)len});
+        add(fields, UB_LIT("X-Unbusy-Attempts"),
+            ub_digits_decimal(fields->attempts, request->tries));
         add(fields, UB_LIT("X-Unbusy-Cache"), UB_LIT("bypass"));
     }
 }
@@ -65,12 +65,10 @@ static void add_advice(struct fields *fields, struct ub_request *request,
     }
     ub_ns delay_ns =
         ub_refusal_delay(refusal->retry_after_ns, ub_random_unit(&request->worker->random));
-    int len = snprintf(fields->after_ms, sizeof fields->after_ms, "%lld",
-                       (long long)((delay_ns + UB_MS - 1) / UB_MS));
-    add(fields, UB_LIT("Retry-After-Ms"), (struct ub_slice){fields->after_ms, (size_t)len});
-    len = snprintf(fields->after_s, sizeof fields->after_s, "%lld",
-                   (long long)((delay_ns + UB_SECOND - 1) / UB_SECOND));
-    add(fields, UB_LIT("Retry-After"), (struct ub_slice){fields->after_s, (size_t)len});
+    add(fields, UB_LIT("Retry-After-Ms"),
+        ub_digits_decimal(fields->after_ms, (uint64_t)((delay_ns + UB_MS - 1) / UB_MS)));
+    add(fields, UB_LIT("Retry-After"),
+        ub_digits_decimal(fields->after_s, (uint64_t)((delay_ns + UB_SECOND - 1) / UB_SECOND)));
 }
 
 static void respond(struct ub_request *request, int status, const struct fields *fields,

@@ -74,8 +74,7 @@ struct ub_request {
     /* Reading goes wrong: everything that comes is thrown away, then this is the answer. */
     bool spoilt;
     bool settled;
-    struct ub_refusal refusal;
-    char words[256]; /* what refusal.message points to when it is not static */
+    struct ub_refusal refusal; /* its words are static, or the scan's */
 
     /* What is being answered. */
     struct ub_attempt *attempts;

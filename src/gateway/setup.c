@@ -1,7 +1,9 @@
 #include "gateway/setup.h"
 
 #include "base/alloc.h"
-#include <stdio.h>
+#include <string.h>
+
+#define BEARER "Bearer "
 
 static void setup_free(struct ub_setup *setup)
 {
@@ -21,16 +23,32 @@ static void setup_free(struct ub_setup *setup)
     ub_free(setup);
 }
 
+static struct ub_slice joined(char **at, const char *a, const char *b)
+{
+    size_t a_len = strlen(a), b_len = strlen(b);
+    struct ub_slice text = {*at, a_len + b_len};
+    memcpy(*at, a, a_len);
+    memcpy(*at + a_len, b, b_len);
+    *at += text.len;
+    return text;
+}
+
+static size_t text_size(const struct ub_upstream_config *upstream)
+{
+    size_t size = upstream->key == NULL ? 0 : strlen(BEARER) + strlen(upstream->key);
+    for (int i = UB_ENDPOINT_UNKNOWN + 1; i < UB_ENDPOINT_COUNT; i++) {
+        size += strlen(upstream->path) + strlen(ub_endpoint_path((enum ub_endpoint)i));
+    }
+    return size;
+}
+
 static bool fill_sites(struct ub_setup *setup)
 {
     const struct ub_config *config = setup->config;
-    size_t size = 1;
     for (uint32_t i = 0; i < config->upstream_count; i++) {
-        const char *key = config->upstreams[i].key;
-        size += key == NULL ? 0 : strlen("Bearer ") + strlen(key);
+        setup->text_size += text_size(&config->upstreams[i]);
     }
-    char *at = setup->text = ub_calloc(1, size);
-    setup->text_size = size;
+    char *at = setup->text = ub_malloc(setup->text_size);
     if (at == NULL) {
         return false;
     }
@@ -38,13 +56,11 @@ static bool fill_sites(struct ub_setup *setup)
         const struct ub_upstream_config *upstream = &config->upstreams[i];
         struct ub_site *site = &setup->sites[i];
         site->config = upstream;
-        site->base = ub_slice_of(upstream->path);
+        for (int k = UB_ENDPOINT_UNKNOWN + 1; k < UB_ENDPOINT_COUNT; k++) {
+            site->target[k] = joined(&at, upstream->path, ub_endpoint_path((enum ub_endpoint)k));
+        }
         if (upstream->key != NULL) {
-            size_t len = strlen("Bearer ") + strlen(upstream->key);
-            memcpy(at, "Bearer ", strlen("Bearer "));
-            memcpy(at + strlen("Bearer "), upstream->key, strlen(upstream->key));
-            site->authorization = (struct ub_slice){at, len};
-            at += len;
+            site->authorization = joined(&at, BEARER, upstream->key);
         }
     }
     return true;

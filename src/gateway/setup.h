@@ -9,6 +9,7 @@
 
 #include "base/slice.h"
 #include "gateway/config.h"
+#include "gateway/endpoint.h"
 #include "gateway/keeper.h"
 #include "gateway/trust.h"
 #include <stdatomic.h>
@@ -16,9 +17,9 @@
 struct ub_site { /* one upstream */
     const struct ub_upstream_config *config;
     uint16_t slot;
-    struct ub_slice authorization; /* "Bearer ...", empty = none. A secret */
-    struct ub_slice base;          /* path before the endpoint's: "/v1" */
-    struct ub_trust *trust;        /* held; NULL: plain HTTP */
+    struct ub_slice authorization;             /* "Bearer ...", empty = none. A secret */
+    struct ub_slice target[UB_ENDPOINT_COUNT]; /* "/v1/chat/completions"; empty for UNKNOWN */
+    struct ub_trust *trust;                    /* held; NULL: plain HTTP */
 };
 
 struct ub_setup {
