@@ -57,28 +57,24 @@ bool ub_complaint_walk(struct ub_walk *walk, struct ub_complaint *complaint)
     return something;
 }
 
-bool ub_complaint_read(struct ub_slice body, struct ub_complaint *complaint)
+void ub_complaint_read(struct ub_slice body, struct ub_complaint *complaint)
 {
     struct ub_walk walk = ub_walk_of(body);
     struct ub_slice key;
-    bool found = false;
     *complaint = (struct ub_complaint){0};
     if (ub_walk_object(&walk)) {
         while (ub_walk_key(&walk, &key)) {
             if (ub_slice_is(key, "error")) {
-                found = ub_complaint_walk(&walk, complaint) || found;
-            } else if (ub_complaint_member(&walk, key, complaint)) {
-                found = true;
-            } else {
+                ub_complaint_walk(&walk, complaint);
+            } else if (!ub_complaint_member(&walk, key, complaint)) {
                 ub_walk_skip(&walk);
             }
         }
     }
-    if (!found || !ub_walk_over(&walk)) {
+    bool says = complaint->message.len + complaint->type.len + complaint->code.len > 0;
+    if (!says || !ub_walk_over(&walk)) {
         *complaint = (struct ub_complaint){.message = body};
-        return false;
     }
-    return true;
 }
 
 /* Meaning ------------------------------------------------------------------------------------- */

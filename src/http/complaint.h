@@ -26,8 +26,8 @@ bool ub_complaint_walk(struct ub_walk *walk, struct ub_complaint *complaint);
 /* Takes the value of `key` if it belongs to an error object, else nothing. */
 bool ub_complaint_member(struct ub_walk *walk, struct ub_slice key, struct ub_complaint *complaint);
 
-/* From a whole body. False: it is no error object; then all of it is the message. */
-bool ub_complaint_read(struct ub_slice body, struct ub_complaint *complaint);
+/* From a whole body. When it is no error object, all of it is the message. */
+void ub_complaint_read(struct ub_slice body, struct ub_complaint *complaint);
 
 /* What it means, by the status it came with; never OK. */
 enum ub_error ub_complaint_refusal(int status, const struct ub_complaint *complaint);

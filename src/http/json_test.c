@@ -81,6 +81,8 @@ static const struct {
      NULL},
     {"every kind of escape",
      "{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u4e2d\\ud83d\\ude00\"}", NULL},
+    {"the first and the last pair of surrogates", "{\"a\":\"\\ud800\\udc00\\udbff\\udfff\"}", NULL},
+    {"the neighbours of surrogates", "{\"a\":\"\\ud7ff\\ue000\"}", NULL},
     {"NUL in a value", "{\"a\":\"b\\u0000c\"}", NULL},
     {"every length of UTF-8", "{\"a\xc3\xa9\":\"\xe4\xb8\xad\xf0\x9f\x98\x80\x7f\"}", NULL},
     {"limits of UTF-8",
@@ -118,6 +120,13 @@ static const struct {
     {"a high surrogate before another escape", "{\"a\":\"\\ud83d\\n\"}",
      "at 13 a high surrogate without a low one"},
     {"a lone low surrogate", "{\"a\":\"\\ude00\"}", "at 11 a low surrogate without a high one"},
+    {"the first surrogate alone", "{\"a\":\"\\ud800\"}",
+     "at 12 a high surrogate without a low one"},
+    {"the last high surrogate alone", "{\"a\":\"\\udbff\"}",
+     "at 12 a high surrogate without a low one"},
+    {"the first low surrogate alone", "{\"a\":\"\\udc00\"}",
+     "at 11 a low surrogate without a high one"},
+    {"the last surrogate alone", "{\"a\":\"\\udfff\"}", "at 11 a low surrogate without a high one"},
     {"NUL in a key", "{\"a\\u0000\":1}", "at 8 a key with NUL"},
     {"a lone continuation byte", "{\"a\":\"\x80\"}", "at 6 bytes that are not UTF-8"},
     {"an overlong form", "{\"a\":\"\xc0\x80\"}", "at 6 bytes that are not UTF-8"},
@@ -166,6 +175,12 @@ static void test_events(void)
                   "{<1,2 \"a\":<2,5 [<8,9 1.5e3<9,14 \"\xe4\xb8\xad\\n\"<16,26 null<28,32 ]<32,33 "
                   "\"b\":<35,38 {<39,40 }<40,41 }<41,42 ",
                   "what is found, and where");
+    UB_CHECK_TEXT(
+        run(UB_LIT("{\"\\u007f\\u0080\\u07ff\\u0800\\uffff\\ud800\\udc00\\udbff\\udfff\":0}"), 1000,
+            &out),
+        "{<0,1 \"\\u007f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"
+        "\":<1,57 0<58,59 }<59,60 ",
+        "escapes at the limits of UTF-8's lengths");
     ub_buf_free(&out);
 }
 

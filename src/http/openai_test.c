@@ -94,6 +94,14 @@ static const struct {
      "upstream_error words=hm"},
     {"an error that is null is none", "{'error':null,'choices':[{'delta':{'content':'a'}}]}",
      "ok payload"},
+    {"an error that is no words", "{'error':'','choices':[]}", "ok choices=0"},
+    {"an error that is an empty object", "{'error':{},'choices':[]}", "ok choices=0"},
+    {"a code that only begins like a status", "{'error':{'message':'m','code':'529-7'}}",
+     "upstream_error choices=0 words=m"},
+    {"every length of UTF-8",
+     CHAT("'delta':{'content':'"
+          "\xc2\x80\xe0\xa0\x80\xef\xbf\xbf\xf0\x9f\x98\x80\xf1\x80\x80\x80\xf4\x8f\xbf\xbf'}"),
+     "ok payload"},
     {"half an emoji", CHAT("'delta':{'content':'\\ud83d'}"), "ok payload"},
     {"white space", " { 'choices' : [ { 'delta' : { 'content' : 'a' } } ] } \n", "ok payload"},
     {"nothing at all", "", "malformed"},
@@ -108,6 +116,9 @@ static const struct {
     {"the wrong bracket", "{'choices':[}]", "malformed"},
     {"a bad number", "{'created':01}", "malformed"},
     {"a bad word", "{'a':nul}", "malformed"},
+    {"a bad word as long as a good one", "{'a':nulx}", "malformed"},
+    {"above U+10FFFF", "{'a':'\xf4\x90\x80\x80'}", "malformed"},
+    {"an overlong form", "{'a':'\xf0\x8f\xbf\xbf'}", "malformed"},
     {"a bad escape", "{'a':'\\q'}", "malformed"},
     {"a bad \\u", "{'a':'\\u12g4'}", "malformed"},
     {"bytes that are not UTF-8", "{'a':'\xff'}", "malformed"},
@@ -301,6 +312,15 @@ static const struct {
     {"a 500", 500, "oops", UB_ERR_UPSTREAM_ERROR},
     {"a 500 that is an overload", 500, "{'error':{'message':'The server is overloaded'}}",
      UB_ERR_UPSTREAM_BUSY},
+    {"a 500 that is about the context", 500, "{'error':{'message':'the context size is exceeded'}}",
+     UB_ERR_CONTEXT_TOO_LONG},
+    {"a 500 that is about the content", 500, "{'error':{'code':'content_filter'}}",
+     UB_ERR_CONTENT_REFUSED},
+    {"a 500 that is about the balance", 500, "{'error':{'message':'Insufficient Balance'}}",
+     UB_ERR_UPSTREAM_ERROR},
+    {"words that are no JSON", 400, "Content Exists Risk", UB_ERR_CONTENT_REFUSED},
+    {"an error object that is cut", 400, "{'error':{'message':'Content Exists Risk",
+     UB_ERR_CONTENT_REFUSED},
     {"a 502", 502, "<html>busy</html>", UB_ERR_UPSTREAM_ERROR},
     {"a 503", 503, "{'error':{'message':'x','type':'invalid_request_error'}}",
      UB_ERR_UPSTREAM_BUSY},
@@ -324,6 +344,7 @@ static void test_refusals(void)
     UB_CHECK(!ub_openai_is_error(quoted("{'error':'x'}", &body)), "words are no error object");
     UB_CHECK(!ub_openai_is_error(quoted("{'error':{'code':1}}", &body)), "nor is a code alone");
     UB_CHECK(!ub_openai_is_error(quoted("{'error':{'message':'x'}", &body)), "nor half of one");
+    UB_CHECK(!ub_openai_is_error(quoted("{'a':1}", &body)), "nor another object");
     UB_CHECK(!ub_openai_is_error(quoted("busy", &body)), "nor something else");
     ub_buf_free(&body);
 }
@@ -352,6 +373,10 @@ static void test_advice(void)
         {"hexadecimal", "retry-after", "0x10", 0},
         {"words", "retry-after", "soon", 0},
         {"words in milliseconds", "retry-after-ms", "soon", 0},
+        {"a value of 64 bytes", "retry-after",
+         "0000000000000000000000000000000000000000000000000000000000000001", 0},
+        {"a value of 63 bytes", "retry-after",
+         "000000000000000000000000000000000000000000000000000000000000001", UB_SECOND},
         {"nothing", "x", "1", 0},
     };
     const ub_ns wall = 1445412480 * UB_SECOND; /* Wed, 21 Oct 2015 07:28:00 GMT */

@@ -157,17 +157,16 @@ static bool gathered_copy(const struct gathered *gathered, char *out, size_t siz
     return true;
 }
 
-static bool fail(struct ub_scan *scan, const char *format, ...)
+static void fail(struct ub_scan *scan, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-static bool fail(struct ub_scan *scan, const char *format, ...)
+static void fail(struct ub_scan *scan, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     vsnprintf(scan->bad, sizeof scan->bad, format, args);
     va_end(args);
     scan->failed = true;
-    return false;
 }
 
 /* Keys ---------------------------------------------------------------------------------------- */
@@ -182,15 +181,17 @@ static void hash_key(struct ub_scan *scan, struct ub_slice part)
     scan->key_hash = hash;
 }
 
-static bool member_begins(struct ub_scan *scan)
+static void member_begins(struct ub_scan *scan)
 {
     for (uint32_t i = 0; i < scan->key_count; i++) {
         if (scan->keys[i] == scan->key_hash) {
-            return fail(scan, "duplicate key \"%.64s\"", scan->key.text);
+            fail(scan, "duplicate key \"%.64s\"", scan->key.text);
+            return;
         }
     }
     if (scan->key_count == UB_SCAN_KEYS) {
-        return fail(scan, "more than %d top-level keys", UB_SCAN_KEYS);
+        fail(scan, "more than %d top-level keys", UB_SCAN_KEYS);
+        return;
     }
     scan->keys[scan->key_count++] = scan->key_hash;
     scan->member = OTHER;
@@ -201,7 +202,6 @@ static bool member_begins(struct ub_scan *scan)
         }
     }
     gather_new(&scan->value);
-    return true;
 }
 
 /* Values of these keys in messages are pictures, recordings and files, or links to them. */
@@ -211,14 +211,13 @@ static bool is_media_key(const struct gathered *key)
            gathered_is(key, "file_data");
 }
 
-static bool stream_option_begins(struct ub_scan *scan)
+static void stream_option_begins(struct ub_scan *scan)
 {
     scan->fields.stream_options_empty = false;
     scan->at_usage = gathered_is(&scan->key, "include_usage");
     if (scan->at_usage && scan->fields.has_include_usage) {
-        return fail(scan, "duplicate key \"stream_options.include_usage\"");
+        fail(scan, "duplicate key \"stream_options.include_usage\"");
     }
-    return true;
 }
 
 /* Most keys stand somewhere inside tools and schemas and mean nothing to us. */
@@ -235,22 +234,20 @@ static void key_part(struct ub_scan *scan)
     }
 }
 
-static bool key_over(struct ub_scan *scan)
+static void key_over(struct ub_scan *scan)
 {
-    bool ok = true;
     uint32_t depth = scan->json.depth;
     if (depth == 1) {
-        ok = member_begins(scan);
+        member_begins(scan);
     } else if (scan->member == MESSAGES) {
         ub_prompt_media(&scan->prompt, is_media_key(&scan->key));
     } else if (depth == 2 && scan->member == STREAM_OPTIONS) {
-        ok = stream_option_begins(scan);
+        stream_option_begins(scan);
     } else if (depth == 2 && scan->member == RESPONSE_FORMAT) {
         scan->at_type = gathered_is(&scan->key, "type");
         gather_new(&scan->value);
     }
     gather_new(&scan->key);
-    return ok;
 }
 
 /* Values -------------------------------------------------------------------------------------- */
@@ -417,44 +414,48 @@ static void string_part(struct ub_scan *scan)
     }
 }
 
-static bool take(struct ub_scan *scan, enum ub_json_found found)
+static void take(struct ub_scan *scan, enum ub_json_found found)
 {
     switch (found) {
     case UB_JSON_KEY_PART:
+        key_part(scan);
+        break;
     case UB_JSON_KEY:
         key_part(scan);
-        return found == UB_JSON_KEY_PART || key_over(scan);
+        key_over(scan);
+        break;
     case UB_JSON_STRING_PART:
         string_part(scan);
-        return true;
+        break;
     case UB_JSON_STRING:
         string_part(scan);
         value_seen(scan, found, scan->json.depth);
         string_over(scan);
-        return true;
+        break;
     case UB_JSON_NUMBER:
         value_seen(scan, found, scan->json.depth);
         number_over(scan);
-        return true;
+        break;
     case UB_JSON_TRUE:
     case UB_JSON_FALSE:
     case UB_JSON_NULL:
         value_seen(scan, found, scan->json.depth);
-        return true;
+        break;
     case UB_JSON_OBJECT:
     case UB_JSON_ARRAY:
         container_begins(scan, found);
-        return true;
+        break;
     case UB_JSON_OBJECT_END:
     case UB_JSON_ARRAY_END:
         container_over(scan);
-        return true;
+        break;
     case UB_JSON_BAD:
+        fail(scan, "invalid JSON at byte %llu: %s", (unsigned long long)scan->json.at,
+             scan->json.bad);
+        break;
     case UB_JSON_MORE:
         break;
     }
-    return fail(scan, "invalid JSON at byte %llu: %s", (unsigned long long)scan->json.at,
-                scan->json.bad);
 }
 
 bool ub_scan_feed(struct ub_scan *scan, struct ub_slice chunk)

@@ -144,6 +144,10 @@ static const struct {
      "m model=<'m'> bytes=9 tokens=3"},
     {"they are also when escaped", "{'model':'m','prompt':'\\u4e2d\\u4e2d\\u4e2d'}",
      "m model=<'m'> bytes=9 tokens=3"},
+    {"tools count beside the prompt", "{'model':'m','prompt':'12345678','tools':[{'a':1}]}",
+     "m model=<'m'> tools bytes=8 tokens=5"},
+    {"text after tokens counts as text", "{'model':'m','input':[[1,2],'12345678']}",
+     "m model=<'m'> bytes=8 tokens=5"},
     {"tokens by number", "{'model':'m','input':[[1,22],[333333]]}",
      "m model=<'m'> bytes=0 tokens=3"},
 };
@@ -270,6 +274,23 @@ static void test_marks(void)
     ub_buf_free(&body);
 }
 
+/* Tokens by number have marks, too. */
+static void test_token_marks(void)
+{
+    struct ub_buf body = {0};
+    ub_buf_add_text(&body, "{\"model\":\"m\",\"input\":[0");
+    for (int i = 1; i < 400; i++) {
+        ub_buf_printf(&body, ", %d", i * 37);
+    }
+    ub_buf_add_text(&body, "]}");
+    struct ub_scan_fields whole = scan_all(&body, body.len);
+    struct ub_scan_fields cut = scan_all(&body, 3);
+    UB_CHECK(whole.prompt_tokens == 400 && whole.prefix_count == 9 &&
+                 memcmp(&whole, &cut, sizeof whole) == 0,
+             "400 tokens by number, %u marks", whole.prefix_count);
+    ub_buf_free(&body);
+}
+
 static void test_memory(void)
 {
     ub_alloc_fail_nth(1);
@@ -288,6 +309,7 @@ int main(void)
     test_rows();
     test_limits();
     test_marks();
+    test_token_marks();
     test_memory();
     return ub_test_done();
 }
