@@ -14,7 +14,8 @@
 
 #define SEEDS_PER_CHECK 500
 #define RECORD_EVERY    8 /* seeds; their flight record is replayed */
-#define RING            (32u << 20)
+#define RING            (2u << 20)
+#define CHUNK           (64u << 10)
 #define FAILURES_MAX    3
 #define RECOVERY_NS     (12 * UB_SECOND)
 #define CALM_REQUESTS   6
@@ -127,11 +128,12 @@ static const char *run(struct ub_storm *s)
     return broken != NULL || drained ? broken : calm(s);
 }
 
-static const char *replayed(struct ub_buf *file, uint64_t from)
+static const char *replayed(struct ub_buf *file, uint64_t from, bool to_the_end)
 {
     struct ub_replay_options options = {.from = from};
     struct ub_replay_result result = ub_replay(file->ptr, file->len, &options);
-    return result.end == UB_REPLAY_SAME ? NULL : result.words;
+    bool same = result.end == UB_REPLAY_SAME || (!to_the_end && result.end == UB_REPLAY_OPEN);
+    return same ? NULL : result.words;
 }
 
 /* The flight record of the storm gives the same decisions, from its beginning and from the last
@@ -142,13 +144,13 @@ static const char *same_again(struct ub_flight *flight)
     ub_flight_end(flight);
     size_t took;
     do {
-        char *room = ub_buf_reserve(&file, RING);
-        took = room == NULL ? 0 : ub_flight_take(flight, room, RING);
+        char *room = ub_buf_reserve(&file, CHUNK);
+        took = room == NULL ? 0 : ub_flight_take(flight, room, CHUNK);
         file.len += took;
     } while (took > 0);
-    const char *broken = ub_flight_facts(flight).dropped > 0 ? "the ring is too small" : NULL;
-    broken = broken != NULL ? broken : replayed(&file, 0);
-    broken = broken != NULL ? broken : replayed(&file, UINT64_MAX);
+    bool whole = ub_flight_facts(flight).dropped == 0; /* else up to where the ring was full */
+    const char *broken = file.failed ? "no memory" : replayed(&file, 0, whole);
+    broken = broken != NULL ? broken : replayed(&file, UINT64_MAX, whole);
     ub_buf_free(&file);
     return broken;
 }
