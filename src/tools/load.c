@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/options.h"
 #include "base/units.h"
+#include "net/tls.h"
 #include "tools/load_run.h"
 #include <errno.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 struct texts {
     const char *url;
     const char *key;
+    const char *ca;
     const char *model;
     const char *endpoint;
     const char *prompt;
@@ -42,6 +44,7 @@ struct memory {
     struct ub_buf authorization;
     struct ub_buf what;
     struct ub_trace trace;
+    struct ub_tls_client *tls;
 };
 
 static void memory_free(struct memory *memory)
@@ -51,6 +54,7 @@ static void memory_free(struct memory *memory)
     ub_buf_free(&memory->authorization);
     ub_buf_free(&memory->what);
     ub_trace_free(&memory->trace);
+    ub_tls_client_free(memory->tls);
 }
 
 /* ---- the plan ---- */
@@ -61,13 +65,12 @@ static const char *const endpoint_paths[] = {"/chat/completions", "/completions"
 /* "http://host:port/base"; without a base the path begins with /v1. */
 static bool read_url(const char *url, struct ub_load_plan *plan, struct memory *memory)
 {
-    const char *at;
-    if (strncmp(url, "http://", 7) == 0) {
-        at = url + 7;
-        plan->origin.port = 80;
-    } else {
+    plan->origin.tls = strncmp(url, "https://", 8) == 0;
+    if (!plan->origin.tls && strncmp(url, "http://", 7) != 0) {
         return false;
     }
+    plan->origin.port = plan->origin.tls ? 443 : 80;
+    const char *at = url + (plan->origin.tls ? 8 : 7);
     size_t len = strcspn(at, "/?#");
     const char *path = at + len;
     const char *end = at + len;
@@ -190,7 +193,15 @@ static int read_texts(const struct ub_usage *usage, const struct texts *texts,
         return ub_options_wrong(usage, "--endpoint: chat, completions or embeddings");
     }
     if (texts->url == NULL || !read_url(texts->url, plan, memory)) {
-        return ub_options_wrong(usage, "--url http://HOST[:PORT][/BASE] is needed");
+        return ub_options_wrong(usage, "--url http(s)://HOST[:PORT][/BASE] is needed");
+    }
+    if (plan->origin.tls) {
+        char words[UB_TLS_WORDS];
+        memory->tls = ub_tls_client_new(texts->ca, true, words);
+        if (memory->tls == NULL) {
+            return ub_options_wrong(usage, "--ca: %s", words);
+        }
+        plan->origin.tls_client = memory->tls;
     }
     if (!read_fields(texts, plan, memory)) {
         return ub_options_wrong(usage, "--key or --header: control characters or no colon");
@@ -210,8 +221,10 @@ static int read_command_line(int argc, char **argv, struct texts *texts, struct 
                              struct memory *memory)
 {
     const struct ub_option options[] = {
-        {"url", "URL", UB_OPTION_TEXT, &texts->url, "the service, http://HOST:PORT[/BASE]"},
+        {"url", "URL", UB_OPTION_TEXT, &texts->url, "the service, http(s)://HOST[:PORT][/BASE]"},
         {"key", "KEY", UB_OPTION_TEXT, &texts->key, "its API key"},
+        {"ca", "FILE", UB_OPTION_TEXT, &texts->ca,
+         "for https: trust the certificates in this PEM file (default: the system's)"},
         {"model", "NAME", UB_OPTION_TEXT, &texts->model, "asked for (default: mock)"},
         {"endpoint", "NAME", UB_OPTION_TEXT, &texts->endpoint,
          "chat (default), completions or embeddings"},

@@ -2,6 +2,7 @@
 #include "tools/mock.h"
 
 #include "base/options.h"
+#include "net/tls.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@ struct texts {
     const char *fit;
     const char *answer;
     const char *episodes;
+    const char *cert;
+    const char *cert_key;
     struct ub_option_texts models;
     struct ub_option_texts faults;
     uint32_t busy;
@@ -166,6 +169,25 @@ static int read_engine(const struct ub_usage *usage, const struct texts *texts,
     return UB_OPTIONS_GO;
 }
 
+static bool read_certificate(const struct ub_usage *usage, const struct texts *texts,
+                             struct ub_mock_options *options)
+{
+    if ((texts->cert == NULL) != (texts->cert_key == NULL)) {
+        ub_options_wrong(usage, "--cert and --cert-key go together");
+        return false;
+    }
+    if (texts->cert == NULL) {
+        return true;
+    }
+    char words[UB_TLS_WORDS];
+    const struct ub_tls_server_options tls = {.cert = texts->cert, .key = texts->cert_key};
+    options->tls = ub_tls_server_new(&tls, words);
+    if (options->tls == NULL) {
+        ub_options_wrong(usage, "%s", words);
+    }
+    return options->tls != NULL;
+}
+
 static int read_texts(const struct ub_usage *usage, const struct texts *texts,
                       struct ub_mock_options *options)
 {
@@ -187,6 +209,9 @@ static int read_texts(const struct ub_usage *usage, const struct texts *texts,
     }
     for (uint32_t i = 0; i < texts->models.count; i++) {
         options->model[options->model_count++] = texts->models.list[i];
+    }
+    if (!read_certificate(usage, texts, options)) {
+        return UB_EXIT_USAGE;
     }
     options->prefix_cache = !texts->no_prefix_cache;
     if (options->keep_alive_ns == 0 && options->dialect == UB_MOCK_DEEPSEEK) {
@@ -212,6 +237,8 @@ static int read_command_line(int argc, char **argv, struct ub_mock_options *o)
         {"dialect", "NAME", UB_OPTION_TEXT, &texts.dialect,
          "openai, deepseek, vllm, sglang or llama"},
         {"key", "KEY", UB_OPTION_TEXT, &o->key, "refuse other API keys with 401"},
+        {"cert", "FILE", UB_OPTION_TEXT, &texts.cert, "https with this certificate (PEM)"},
+        {"cert-key", "FILE", UB_OPTION_TEXT, &texts.cert_key, "and its private key (PEM)"},
         {"threads", "N", UB_OPTION_COUNT, &o->threads, "replicas, one thread each (default 1)"},
         {"engines", "N", UB_OPTION_COUNT, &o->engines, "engines in each thread (default 1)"},
         {"profile", "NAME", UB_OPTION_TEXT, &texts.profile, "how fast it is (default 8b)"},
@@ -273,14 +300,16 @@ int ub_cmd_mock(int argc, char **argv)
     if (mock == NULL) {
         fprintf(stderr, "unbusy mock: %.*s:%u: %s\n", UB_SLICE_ARG(options.host), options.port,
                 words);
+        ub_tls_server_free(options.tls);
         return UB_EXIT_FAILED;
     }
     bool v6 = memchr(options.host.ptr, ':', options.host.len) != NULL;
-    printf("listening on http://%s%.*s%s:%u\n", v6 ? "[" : "", UB_SLICE_ARG(options.host),
-           v6 ? "]" : "", ub_mock_port(mock));
+    printf("listening on http%s://%s%.*s%s:%u\n", options.tls != NULL ? "s" : "", v6 ? "[" : "",
+           UB_SLICE_ARG(options.host), v6 ? "]" : "", ub_mock_port(mock));
     fflush(stdout);
     int got = SIGTERM;
     sigwait(&signals, &got);
     ub_mock_stop(mock);
+    ub_tls_server_free(options.tls);
     return got == SIGINT ? UB_EXIT_INTERRUPTED : UB_EXIT_GOOD;
 }

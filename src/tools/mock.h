@@ -34,6 +34,8 @@ enum ub_mock_dialect {
 
 #define UB_MOCK_MODELS_MAX 32
 
+struct ub_tls_server; /* net/tls.h */
+
 struct ub_mock_options {
     struct ub_slice host; /* literal address */
     uint16_t port;        /* 0: a free one */
@@ -42,6 +44,7 @@ struct ub_mock_options {
     const char *model[UB_MOCK_MODELS_MAX]; /* texts outlive the mock; none: any name is fine */
     uint32_t model_count;
     const char *key;                  /* NULL: any */
+    struct ub_tls_server *tls;        /* NULL: plain; outlives the mock */
     struct ub_engine_profile profile; /* of each engine */
     uint32_t engines;                 /* in each thread */
     double speed;                     /* 1: as the profile says; 2: twice as fast */

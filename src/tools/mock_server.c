@@ -81,6 +81,7 @@ static bool listener_open(struct ub_mock_worker *worker, bool exclusive, const c
         .exclusive = exclusive,
         .handler = &ub_mock_handler,
         .user = worker,
+        .tls = mock->options.tls,
         .limits = {.head_max = 64 * 1024, .target_max = 8 * 1024, .body_max = UB_MOCK_BODY_MAX},
         .head_ns = UB_MINUTE,
         .body_ns = UB_MINUTE,

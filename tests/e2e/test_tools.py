@@ -119,3 +119,18 @@ def test_metrics_have_vllms_names(house):
                  'vllm:time_to_first_token_seconds_count{engine="0",model_name="m"} 1',
                  'vllm:request_queue_time_seconds_bucket{engine="0",model_name="m",le="+Inf"} 1'):
         assert line in text.splitlines(), line
+
+
+def test_https_on_both_sides(house, tmp_path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=mock", "-addext",
+                    "subjectAltName=IP:127.0.0.1"], cwd=tmp_path, check=True, capture_output=True)
+    program = house.program("secure", [UNBUSY, "mock", "--listen", "127.0.0.1:0", "--profile", "instant",
+                                       "--cert", "cert.pem", "--cert-key", "key.pem"])
+    url = program.await_line(r"listening on (https://127\.0\.0\.1:\d+)").group(1)
+    for ca, whole in ((["--ca", "cert.pem"], 20), ([], 0)):
+        got = subprocess.run([str(UNBUSY), "load", "--url", url, "--rate", "200/s", "--requests", "20", "--json",
+                              "-", *ca], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        report = json.loads(got.stdout)
+        assert report["whole"] == whole and report["requests"] == 20, report["errors"]
+    assert all(name.startswith("tls_failed") for name in report["errors"])
