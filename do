@@ -11,7 +11,7 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config ca-certificates pytho
     libuv1-dev libc-ares-dev libssl-dev libyaml-dev libjansson-dev node-llhttp libxxhash-dev
     zlib1g-dev)
 # What only the tests need; the last line are libraries of the programs below.
-test_packages=(clang-14 clang-format-14 libclang-rt-14-dev llvm-14 binutils openssl curl
+test_packages=(iproute2 clang-14 clang-format-14 libclang-rt-14-dev llvm-14 binutils openssl curl
     shellcheck
     liblua5.3-0 libopentracing-c-wrapper0 libpcre2-8-0)
 # Servers that tests and benchmarks start: `command package`. Their packages bring services that

@@ -5,7 +5,7 @@
 # virtual time on one core) run beside those that compile. At the end tests/tally.py adds up every
 # single check that the steps report, and prints the closing line.
 
-all_parts=(lint unit story storm sanitize threads fuzz)
+all_parts=(lint unit story storm sanitize threads fuzz e2e)
 results=out/results
 
 # step KIND NAME COMMAND...   KIND says how to count: check (the exit status), meson, pytest, tap.

@@ -92,11 +92,11 @@ static void add_event(struct ub_mock_job *job, struct ub_buf *out, struct ub_sli
         ub_buf_printf(out, "id: %u\nevent: message\n", job->sent);
     }
     ub_buf_add_text(out, form == UB_PRANK_CRLF ? "data:" : "data: ");
-    if (form == UB_PRANK_INSIDE) {
-        size_t comma = json.len / 2;
-        while (comma < json.len && json.ptr[comma] != ',') {
-            comma++;
-        }
+    size_t comma = json.len / 2;
+    while (comma < json.len && json.ptr[comma] != ',') {
+        comma++;
+    }
+    if (form == UB_PRANK_INSIDE && comma < json.len) { /* not in [DONE] */
         /* Two data lines are one event, joined by a line feed, which JSON does not mind here. */
         ub_buf_add(out, json.ptr, comma);
         ub_buf_add_text(out, "\n: inside\ndata: ");

@@ -3,15 +3,16 @@ it no cut answer looks whole."""
 
 import http.client
 import json
+import threading
 
 import pytest
 
-from harness import MESSAGES, events, request, wait_for
+from harness import MESSAGES, UNBUSY, ask, events, request, wait_for
 
 CHAT = {"model": "m", "messages": MESSAGES, "max_tokens": 20, "temperature": 0}
 
 # Quick deadlines, so that silence is noticed within the patience of a test.
-POLICY = {"first_token": {"min": "1s", "max": "2s"}, "stall": "2s", "total": "20s"}
+POLICY = {"first_token": {"min": "1s", "max": "2s"}, "stall": "2s", "total": "6s"}
 
 UNSEEN = ["429", "429-after", "500", "502", "503", "529", "402", "401", "404", "context", "busy-200",
           "empty-body", "reset", "silence", "half-open", "bad-head", "bad-length", "endless-head",
@@ -27,10 +28,12 @@ def test_before_the_first_token_nobody_notices(house, python_sdk, fault, streame
     assert got.error == ""
     assert got.text and got.finish
     assert got.headers["x-unbusy-upstream"] == "good"
-    assert got.headers["x-unbusy-attempts"] == "2"
     record = gateway.records(1)[0]
-    assert [attempt["upstream"] for attempt in record["attempts"]] == ["bad", "good"]
-    assert record["attempts"][0]["error"] != "ok"
+    assert got.headers["x-unbusy-attempts"] == str(record["attempts_total"])
+    # A single 500 or reset may be tried once more in its tier before the next one gets it.
+    assert [attempt["upstream"] for attempt in record["attempts"]] in (
+        ["bad", "good"], ["bad", "bad", "good"])
+    assert [attempt["error"] == "ok" for attempt in record["attempts"]][-2:] == [False, True]
 
 
 @pytest.mark.parametrize("fault", ["truncated", "cut", "malformed", "no-resource", "bad-chunk"])
@@ -93,18 +96,40 @@ def test_a_client_that_leaves_frees_the_upstream(house, python_sdk):
     assert gateway.count("unbusy_requests_running") == 0
 
 
-def test_an_upstream_that_comes_back_is_used_again(house, python_sdk):
-    bad, good = house.mock("bad", faults=["503;to=3s"]), house.mock("good")
+def test_an_upstream_that_comes_back_is_used_again(house):
+    good, other = house.mock("good"), house.mock("other")
     gateway = house.gateway({
-        "upstreams": [bad.upstream(), good.upstream()],
-        "models": [{"name": "m", "tiers": [["bad", "good"]], **POLICY}]})
+        "upstreams": [good.upstream(), other.upstream()],
+        "models": [{"name": "m", "tiers": [["good", "other"]], **POLICY}]})
+    stop = threading.Event()
+    problems, used = [], []
 
-    def used():
-        got = python_sdk.call(gateway.base, "chat", CHAT, max_retries=0)
-        assert got.error == ""
-        return got.headers["x-unbusy-upstream"] == "bad"
+    def client(number):
+        while not stop.is_set():
+            answer = request(gateway.port, "POST", "/v1/chat/completions",
+                             {**CHAT, "messages": ask(f"I am {number}")})
+            if answer.status != 200:
+                problems.append(answer.body)
+            used.append(answer.headers.get("x-unbusy-upstream"))
 
-    wait_for("the upstream to be used again", used, patience=20)
+    clients = [threading.Thread(target=client, args=(number,)) for number in range(6)]
+    for one in clients:
+        one.start()
+    try:
+        wait_for("both to be used", lambda: {"good", "other"} <= set(used))
+        other.stop()
+        used.clear()
+        wait_for("the other one to carry it", lambda: len(used) > 50)
+        again = house.program("again", [UNBUSY, "mock", "--listen", f"127.0.0.1:{other.port}",
+                                        "--profile", "instant"])
+        again.await_line("listening")
+        used.clear()
+        wait_for("it to be used again", lambda: "other" in used, patience=10)
+    finally:
+        stop.set()
+        for one in clients:
+            one.join()
+    assert not problems[:3]
 
 
 def test_four_out_of_five_fail_and_all_is_answered(house, python_sdk):

@@ -164,7 +164,7 @@ def test_the_sdk_retries_what_may_be_retried(house, sdk):
 # --- forms of streams that are legal and rare ----------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["id-lines", "crlf", "comments", "inside", "split", "huge", "late-done"])
+@pytest.mark.parametrize("form", ["id-lines", "crlf", "comments", "inside", "split"])
 def test_every_form_of_a_stream_says_the_same(house, sdk, form):
     plain = house.mock()
     odd = house.mock("odd", faults=[form])
@@ -175,10 +175,20 @@ def test_every_form_of_a_stream_says_the_same(house, sdk, form):
     got = sdk.call(gateway.base, "chat", stream({**CHAT, "model": "odd"}), timeout=20)
     assert got.error == ""
     assert got.finish == want.finish
-    if form == "huge":
-        assert len(got.text) > 1 << 20
-    else:
-        assert got.text == want.text
+    assert got.text == want.text
+
+
+def test_an_event_beyond_all_bounds_is_an_error(house, sdk):
+    gateway = house.over(house.mock("odd", faults=["huge"]))
+    got = sdk.call(gateway.base, "chat", stream(CHAT))
+    assert got.error == "APIError" and got.code == "stream_broken" and got.chunks
+
+
+def test_keep_alives_after_a_complete_answer_do_not_hold_the_client(house, sdk):
+    gateway = house.over(house.mock("odd", faults=["late-done;every=100ms"]), stall="1s")
+    got = sdk.call(gateway.base, "chat", stream(CHAT), timeout=10)
+    assert got.finish == "length", "the whole answer was there"
+    assert got.error in ("", "APIError"), "and it ended, if not well"
 
 
 def test_no_id_line_reaches_a_client(house):
