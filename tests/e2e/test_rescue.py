@@ -138,7 +138,9 @@ def test_four_out_of_five_fail_and_all_is_answered(house, python_sdk):
     good = house.mock("good")
     gateway = house.gateway({
         "upstreams": [mock.upstream() for mock in rude + [good]],
-        "models": [{"name": "m", "tiers": [["a", "b", "c", "d", "good"]], **POLICY}]})
+        "models": [{"name": "m", "tiers": [["a", "b", "c", "d", "good"]], **POLICY,
+                    # With five tries the good one is reached whatever the dice say.
+                    "retry": {"attempts": 5, "budget": 5}}]})
     for number in range(60):
         got = python_sdk.call(gateway.base, "chat", {**CHAT, "stream": number % 2 == 0},
                               max_retries=0)
