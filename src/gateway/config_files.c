@@ -21,9 +21,10 @@ static bool read_all(int fd, struct ub_buf *out)
             explicit_bzero(chunk, sizeof chunk); /* it may have held a key */
             return got == 0;
         }
+        bool fits = out->len + (size_t)got <= out->max;
         ub_buf_add(out, chunk, (size_t)got);
         if (out->failed) {
-            errno = EFBIG;
+            errno = fits ? ENOMEM : EFBIG;
             return false;
         }
     }

@@ -161,6 +161,7 @@ static void read_source(const char *root, const char *name, struct ub_buf *out)
     snprintf(path, sizeof path, "%s/%s", root, name);
     struct ub_arena arena = {0};
     struct ub_conf_problems problems = {.arena = &arena};
+    out->max = UB_CONF_FILE_MAX;
     const struct ub_conf_path file = {path, name, {1, 1}};
     UB_CHECK(ub_conf_file_read(&problems, &file, out), "%s", name);
     ub_arena_free(&arena, false);

@@ -91,6 +91,16 @@ def test_the_documentation_is_what_the_program_says(tmp_path):
     assert run("config-doc", cwd=tmp_path).stdout == (ROOT / "docs" / "CONFIG.md").read_text()
 
 
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "docs/CONFIG.md"])
+def test_the_configurations_in_the_pages_are_good(tmp_path, page):
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), re.S)
+    assert blocks
+    for block in blocks:
+        (tmp_path / "unbusy.yaml").write_text(block)
+        got = run("check", cwd=tmp_path, DEEPSEEK_API_KEY=SECRET, RESELLER_KEY=SECRET)
+        assert got.returncode == 0, got.stdout
+
+
 def test_data_that_cannot_be_written_is_a_failure(tmp_path):
     with open("/dev/full", "w", encoding="utf-8") as full:
         got = subprocess.run([str(UNBUSY), "key", "new"], stdout=full, stderr=subprocess.PIPE,
