@@ -33,12 +33,19 @@ static bool was_tried(const struct request *request, uint16_t target)
     return false;
 }
 
+/* A silent or late route, one that the request does not fit, and one that refuses our key, our balance or
+ * the model would only say the same again. */
+static bool is_final(enum ub_error error)
+{
+    return error == UB_ERR_LATE || error == UB_ERR_KEY_REFUSED || error == UB_ERR_NO_BALANCE ||
+           error == UB_ERR_MODEL_MISSING || ub_error_class(error) == UB_CLASS_UNFIT;
+}
+
 bool is_ruled_out(const struct request *request, uint16_t target)
 {
     for (uint8_t i = 0; i < request->tried_count; i++) {
-        enum ub_error error = (enum ub_error)request->tried[i].error;
         if (request->tried[i].target == target &&
-            (error == UB_ERR_LATE || ub_error_class(error) == UB_CLASS_UNFIT)) {
+            is_final((enum ub_error)request->tried[i].error)) {
             return true;
         }
     }

@@ -240,7 +240,7 @@ struct choice {
 };
 struct choice choose(struct ub_brain *brain, const struct request *request, uint32_t tier,
                      bool panic, ub_ns now, struct ub_random *random);
-/* A route that was silent or late, or that the request does not fit, is not tried again by it. */
+/* Did this target say something to this request that it would only say again? */
 bool is_ruled_out(const struct request *request, uint16_t target);
 bool has_room(const struct ub_brain *brain, const struct target *target);
 void remember_prefix(struct ub_brain *brain, const struct request *request, uint16_t target);

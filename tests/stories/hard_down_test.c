@@ -13,8 +13,21 @@ static void test_fault(enum ub_fault fault, const char *want)
     ub_world_free(world);
 }
 
+/* With nobody else the client hears it after one call, not after four of the same. */
+static void test_alone(void)
+{
+    struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
+    ub_world_upstream(world, "broke", 100 * UB_MS)->fault = UB_FAULT_NO_BALANCE;
+    ub_world_request(world, 0);
+    UB_CHECK_TRACE(world, "[     0 ms] r1 arrived: start 1 on broke (only candidate)\n"
+                          "[    10 ms] r1 ended 1 no_balance: answer 502 no_balance, do not come "
+                          "back (nobody left to try)\n");
+    ub_world_free(world);
+}
+
 int main(void)
 {
+    test_alone();
     test_fault(UB_FAULT_KEY_REFUSED,
                "[     0 ms] r1 arrived: start 1 on broke (only candidate)\n"
                "[    10 ms] r1 ended 1 key_refused: start 2 on other (next tier)\n"
