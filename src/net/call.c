@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/embed.h"
+#include "net/digits.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -112,7 +113,17 @@ void ub_call_failed(struct ub_call *call, enum ub_error error, const char *words
 
 static bool is_sent(const struct ub_sending *sending)
 {
-    return sending->part_now == sending->part_count;
+    return sending == NULL || sending->part_now == sending->part_count;
+}
+
+/* Once the answer has begun, what is wholly sent is never sent again. */
+static void forget_request(struct ub_connection *connection)
+{
+    struct ub_call *call = connection->call;
+    if (call != NULL && is_sent(call->sending)) {
+        ub_sending_give(connection->origin, call->sending);
+        call->sending = NULL;
+    }
 }
 
 /* A whole answer. `rest`: bytes that follow it. */
@@ -123,7 +134,6 @@ static void complete(struct ub_connection *connection, size_t rest)
                     !connection->send_failed && !connection->stream.input_over;
     let_go(call);
     if (reusable) {
-        ub_http1_forget_head(&connection->parser);
         ub_buf_free(&connection->held);
         ub_pool_give(connection);
     } else {
@@ -229,6 +239,8 @@ static void parse(struct ub_connection *connection, struct ub_slice *in)
         case UB_HTTP1_HEAD:
             connection->head_seen = true;
             call->handler->head(call, connection->parser.head);
+            ub_http1_forget_head(&connection->parser); /* the rest may be a long stream */
+            forget_request(connection);
             break;
         case UB_HTTP1_BODY:
             call->handler->body(call, connection->parser.body);
@@ -393,7 +405,8 @@ static bool copy_request(struct ub_sending *sending, const struct ub_origin *ori
         ub_http1_write_field(head, request->fields[i].name, request->fields[i].value);
     }
     if (length > 0 || wants_length(request->method)) {
-        ub_buf_printf(head, "Content-Length: %zu\r\n", length);
+        char room[UB_DIGITS_MAX];
+        ub_http1_write_field(head, UB_LIT("Content-Length"), ub_digits(length, room));
     }
     ub_http1_write_end(head);
     sending->part[0] = ub_buf_slice(head);

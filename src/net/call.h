@@ -27,8 +27,9 @@ struct ub_dial;
 struct ub_sending;
 
 struct ub_call_handler {
-    void (*head)(struct ub_call *call, const struct ub_http_head *head); /* final status, no 1xx */
-    void (*body)(struct ub_call *call, struct ub_slice chunk);           /* valid for the call */
+    /* The final status, no 1xx; `head` is valid for the call. */
+    void (*head)(struct ub_call *call, const struct ub_http_head *head);
+    void (*body)(struct ub_call *call, struct ub_slice chunk); /* valid for the call */
     /* OK: complete by its own framing (`clean`), or by close where the framing allows that. Else
      * CONNECT_REFUSED, CONNECT_FAILED, TLS_FAILED, RESET (no whole head came), BAD_ANSWER (broken
      * framing), TRUNCATED (cut inside the body), NO_MEMORY. `words` say more for the log; static

@@ -1,4 +1,5 @@
 /* response.c - the ub_exchange_* verbs of an HTTP/1.1 connection: framing and writing. */
+#include "net/digits.h"
 #include "net/server_conn.h"
 
 #include <assert.h>
@@ -148,22 +149,23 @@ static void write_framing(struct ub_server_conn *conn, int status, int64_t lengt
 {
     struct ub_buf *out = &conn->out;
     if (length >= 0 && !has_no_body(status)) {
-        ub_buf_printf(out, "Content-Length: %lld\r\n", (long long)length);
+        char room[UB_DIGITS_MAX];
+        ub_http1_write_field(out, UB_LIT("Content-Length"), ub_digits((uint64_t)length, room));
         conn->chunked = false;
     } else if (has_no_body(status)) {
         conn->chunked = false;
         conn->head_request = true;
     } else if (conn->chunked) {
-        ub_buf_add_text(out, "Transfer-Encoding: chunked\r\n");
+        ub_buf_add_slice(out, UB_LIT("Transfer-Encoding: chunked\r\n"));
     } else {
         conn->until_close = true;
         conn->keep_alive = false;
     }
-    ub_buf_printf(out, "Date: %s\r\n", ub_listener_date(conn->listener));
+    ub_http1_write_field(out, UB_LIT("Date"), ub_slice_of(ub_listener_date(conn->listener)));
     if (!conn->keep_alive) {
-        ub_buf_add_text(out, "Connection: close\r\n");
+        ub_buf_add_slice(out, UB_LIT("Connection: close\r\n"));
     } else if (conn->http10) {
-        ub_buf_add_text(out, "Connection: keep-alive\r\n");
+        ub_buf_add_slice(out, UB_LIT("Connection: keep-alive\r\n"));
     }
 }
 

@@ -225,6 +225,7 @@ static void end_body(struct ub_server_conn *conn)
     if (!conn->ended) {
         conn->exchange.handler->body_end(&conn->exchange);
     }
+    ub_http1_forget_head(&conn->parser); /* the answer may be a long stream */
 }
 
 /* May the next message or more of this body be looked at? */
