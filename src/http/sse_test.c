@@ -193,6 +193,44 @@ static void test_no_memory(void)
     ub_sse_close(&sse);
 }
 
+/* Whichever allocation fails: it is said, and nothing comes out that is not true. */
+static void test_every_allocation(void)
+{
+    static const char text[] = "event: a\ndata: 1\n: c\ndata: 2\n\nevent: b\ndata: 3\n\n";
+    struct ub_buf whole = {0};
+    struct ub_buf got = {0};
+    ub_buf_reserve(&got, 1000); /* so that only the reader allocates */
+    run(UB_LIT(text), 1000, 1000, &whole);
+    bool failed = true;
+    bool honest = true;
+    for (int nth = 1; failed; nth++) {
+        struct ub_sse sse;
+        ub_sse_init(&sse, 1000);
+        ub_buf_clear(&got);
+        ub_alloc_fail_nth(nth);
+        failed = false;
+        for (size_t at = 0; at < sizeof text - 1 && !failed; at++) {
+            struct ub_slice in = {text + at, 1};
+            enum ub_sse_found found = ub_sse_next(&sse, &in);
+            failed = found == UB_SSE_NO_MEMORY;
+            if (found == UB_SSE_EVENT) {
+                ub_buf_printf(&got, "[%.*s]", UB_SLICE_ARG(sse.event));
+                ub_buf_add_json(&got, sse.data);
+                ub_buf_add_text(&got, "\n");
+            } else if (found == UB_SSE_COMMENT) {
+                ub_buf_printf(&got, ":%.*s\n", UB_SLICE_ARG(sse.data));
+            }
+        }
+        honest = honest && got.len <= whole.len - 1 && memcmp(got.ptr, whole.ptr, got.len) == 0 &&
+                 failed == (got.len < whole.len - 1);
+        ub_sse_close(&sse);
+    }
+    ub_alloc_fail_nth(0);
+    UB_CHECK(honest, "any allocation may fail");
+    ub_buf_free(&whole);
+    ub_buf_free(&got);
+}
+
 static void test_writers(void)
 {
     struct ub_buf out = {0};
@@ -217,6 +255,7 @@ int main(void)
     test_raw();
     test_no_copy();
     test_no_memory();
+    test_every_allocation();
     test_writers();
     return ub_test_done();
 }
