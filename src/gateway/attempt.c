@@ -11,9 +11,10 @@
 
 static void on_head(struct ub_call *call, const struct ub_http_head *head);
 static void on_body(struct ub_call *call, struct ub_slice chunk);
+static void on_turn(struct ub_call *call);
 static void on_ended(struct ub_call *call, enum ub_error error, const char *words);
 
-static const struct ub_call_handler handler = {on_head, on_body, on_ended};
+static const struct ub_call_handler handler = {on_head, on_body, on_ended, on_turn};
 
 struct ub_attempt *ub_attempt_find(const struct ub_request *request, uint8_t number)
 {
@@ -268,12 +269,12 @@ static void on_stream(struct ub_attempt *attempt, struct ub_slice chunk)
     uint32_t payload = relay->payload;
     for (;;) {
         enum ub_relay_found found = ub_relay_next(relay, &chunk);
+        if (found == UB_RELAY_MORE) {
+            break; /* what was gathered goes out with the rest of this read */
+        }
         if (!flush(attempt)) {
             end(attempt, UB_ERR_NO_MEMORY);
             return;
-        }
-        if (found == UB_RELAY_MORE) {
-            break;
         }
         if (found == UB_RELAY_PAYLOAD) {
             first_payload(attempt);
@@ -288,6 +289,14 @@ static void on_stream(struct ub_attempt *attempt, struct ub_slice chunk)
                    relay->events - events);
     if (attempt->forwarded && relay->payload != payload) {
         progress(attempt);
+    }
+}
+
+static void on_turn(struct ub_call *call)
+{
+    struct ub_attempt *attempt = call->user;
+    if (!attempt->mute && attempt->relay.part_count > 0 && !flush(attempt)) {
+        end(attempt, UB_ERR_NO_MEMORY);
     }
 }
 

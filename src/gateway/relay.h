@@ -14,7 +14,7 @@
 #include "http/openai.h"
 #include "http/sse.h"
 
-#define UB_RELAY_PARTS 8
+#define UB_RELAY_PARTS 24
 
 enum ub_relay_found {
     UB_RELAY_MORE,    /* all bytes offered are used */

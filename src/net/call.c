@@ -228,6 +228,16 @@ static void bad_answer(struct ub_connection *connection)
          connection->parser.bad.words);
 }
 
+/* False: the call is over by this. */
+static bool turn_over(struct ub_connection *connection)
+{
+    struct ub_call *call = connection->call;
+    if (call != NULL && call->handler->turn != NULL) {
+        call->handler->turn(call);
+    }
+    return call != NULL && connection->call == call;
+}
+
 /* Hands on what is in `in` until it is used up, the call pauses, or it is over. */
 static void parse(struct ub_connection *connection, struct ub_slice *in)
 {
@@ -235,6 +245,7 @@ static void parse(struct ub_connection *connection, struct ub_slice *in)
     while (connection->call == call && !call->paused) {
         switch (ub_http1_next(&connection->parser, in)) {
         case UB_HTTP1_MORE:
+            turn_over(connection);
             return;
         case UB_HTTP1_HEAD:
             connection->head_seen = true;
@@ -246,12 +257,19 @@ static void parse(struct ub_connection *connection, struct ub_slice *in)
             call->handler->body(call, connection->parser.body);
             break;
         case UB_HTTP1_END:
-            complete(connection, in->len);
+            if (turn_over(connection)) {
+                complete(connection, in->len);
+            }
             return;
         case UB_HTTP1_BAD:
-            bad_answer(connection);
+            if (turn_over(connection)) {
+                bad_answer(connection);
+            }
             return;
         }
+    }
+    if (connection->call == call) { /* paused */
+        turn_over(connection);
     }
 }
 

@@ -29,12 +29,16 @@ struct ub_sending;
 struct ub_call_handler {
     /* The final status, no 1xx; `head` is valid for the call. */
     void (*head)(struct ub_call *call, const struct ub_http_head *head);
-    void (*body)(struct ub_call *call, struct ub_slice chunk); /* valid for the call */
+    /* Valid until `turn` returns. */
+    void (*body)(struct ub_call *call, struct ub_slice chunk);
     /* OK: complete by its own framing (`clean`), or by close where the framing allows that. Else
      * CONNECT_REFUSED, CONNECT_FAILED, TLS_FAILED, RESET (no whole head came), BAD_ANSWER (broken
      * framing), TRUNCATED (cut inside the body), NO_MEMORY. `words` say more for the log; static
      * text. */
     void (*ended)(struct ub_call *call, enum ub_error error, const char *words);
+    /* What one read brought has been handed out: who gathers chunks, so that one read becomes at most
+     * one write, sends them now. Also before `ended`. NULL: not needed. */
+    void (*turn)(struct ub_call *call);
 };
 
 /* The request body in pieces that stay valid until the call is over. The layer sends them in order,
