@@ -340,7 +340,7 @@ static void settle(struct ub_task *task)
         ub_server_conn_end(conn, why);
         return;
     }
-    bool again = conn->keep_alive && conn->request_whole && !conn->until_close;
+    bool again = conn->keep_alive && conn->request_whole && !conn->until_close && !conn->broken;
     leave_exchange(conn, UB_GONE_DONE);
     if (conn->phase == UB_PHASE_CLOSED) {
         return;

@@ -4,6 +4,7 @@
 #include "net/peer.h"
 #include "net/server.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,11 @@ static void on_body_end(struct ub_exchange *exchange)
         respond(exchange, 5);
         send_text(exchange, "hello");
         ub_exchange_end(exchange);
+    } else if (target_is(exchange, "/late-abort")) {
+        respond(exchange, 5);
+        send_text(exchange, "whole");
+        ub_exchange_end(exchange);
+        ub_exchange_abort(exchange);
     } else if (target_is(exchange, "/stream")) {
         respond(exchange, -1);
         send_text(exchange, "one");
@@ -223,6 +229,8 @@ static const struct {
     {"an answer from the head on keeps the connection when there is no body",
      GET("/early") GET("/hello"), OK_HEAD "Content-Length: 5\r\nDate\r\n\r\nearly" HELLO,
      "head /early, gone done; head /hello, end, gone done; ", false},
+    {"cutting an answer that is out already only closes", GET("/late-abort"),
+     OK_HEAD "Content-Length: 5\r\nDate\r\n\r\nwhole", "head /late-abort, end, gone done; ", true},
     {"a cut answer has no end", GET("/cut"),
      OK_HEAD "Transfer-Encoding: chunked\r\nDate\r\n\r\n4\r\nhalf\r\n",
      "head /cut, end, gone aborted; ", true},
@@ -544,8 +552,46 @@ static void draining(void)
 
 /* ---- memory ---- */
 
+/* What a connection costs while it waits for its next request. */
+static void idle_memory(void)
+{
+    enum { COUNT = 200 };
+    static struct ub_peer peers[COUNT];
+    open_with(options());
+    size_t before = 0;
+    for (int i = 0; i < COUNT; i++) {
+        if (i == COUNT / 2) { /* by then everything that is made once has been made */
+            before = mallinfo2().uordblks;
+        }
+        peers[i] = dial();
+        ub_peer_say_text(&peers[i], GET("/hello"));
+        ub_peer_hears(&peers[i], "hello");
+        ub_buf_free(&peers[i].heard);
+        ub_loop_turn(loop, 0);
+        ub_buf_free(&trace);
+    }
+    size_t each = (mallinfo2().uordblks - before) / (COUNT / 2);
+    UB_CHECK(ub_listener_connections(listener) == COUNT && each <= 1024,
+             "an idle connection costs %zu bytes", each);
+    for (int i = 0; i < COUNT; i++) {
+        ub_peer_close(&peers[i], false);
+    }
+    close_all();
+}
+
 static void failing_memory(void)
 {
+    struct ub_listener_options o = options();
+    const char *words = "";
+    int64_t tries = 0;
+    do {
+        ub_alloc_fail_nth(++tries);
+        listener = ub_listener_open(loop, &o, &words);
+    } while (listener == NULL && tries < 100);
+    ub_alloc_fail_nth(0);
+    UB_CHECK(listener != NULL && tries > 3, "opening survives each of %d failed allocations",
+             (int)tries - 1);
+    close_all();
     open_with(options());
     int64_t count = 0;
     bool crossed = false;
@@ -587,6 +633,7 @@ int main(void)
     leavers();
     slow_reader();
     draining();
+    idle_memory();
     failing_memory();
     ub_buf_free(&trace);
     ub_loop_free(loop);
