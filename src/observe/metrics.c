@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define CACHE_LINE 64
+#define PAIRS_MAX  (1u << 18) /* further ones are not shown */
 
 const struct ub_metric_row ub_metric_table[UB_METRIC_COUNT] = {
 #define X(id, type, label1, label2, name, help) \
@@ -96,7 +97,7 @@ static void place_metrics(struct ub_metrics *metrics)
         enum ub_metric_type type = ub_metric_table[i].type;
         place->size1 = label_size(metrics, ub_metric_table[i].label[0]);
         place->size2 = label_size(metrics, ub_metric_table[i].label[1]);
-        place->cells = 1;
+        place->cells = ub_metric_is_pair((enum ub_metric)i) ? 0 : 1;
         if (type == UB_QUICK || type == UB_LONG) {
             uint32_t count;
             ub_metric_bounds(type, &count);
@@ -161,6 +162,7 @@ void ub_metrics_free(struct ub_metrics *metrics)
     ub_free(metrics->shards);
     ub_free((void *)metrics->cells);
     ub_free((void *)metrics->set_values);
+    ub_free(metrics->pairs);
     pthread_mutex_destroy(&metrics->lock);
     ub_free(metrics);
 }
@@ -192,11 +194,26 @@ static void forget_series(const struct ub_metric_place *place, int which, uint32
     }
 }
 
+static void forget_pairs(struct ub_metrics *metrics, enum ub_metric_label label, uint32_t index)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < metrics->pair_count; i++) {
+        const struct ub_metric_pair *pair = &metrics->pairs[i];
+        const enum ub_metric_label *labels = ub_metric_table[pair->metric].label;
+        if ((labels[0] != label || pair->index[0] != index) &&
+            (labels[1] != label || pair->index[1] != index)) {
+            metrics->pairs[kept++] = *pair;
+        }
+    }
+    metrics->pair_count = kept;
+}
+
 static void forget_slot(struct ub_metrics *metrics, enum ub_metric_label label, uint32_t index)
 {
+    forget_pairs(metrics, label, index);
     for (int i = 0; i < UB_METRIC_COUNT; i++) {
         for (int which = 0; which < 2; which++) {
-            if (ub_metric_table[i].label[which] != label) {
+            if (ub_metric_table[i].label[which] != label || metrics->place[i].cells == 0) {
                 continue;
             }
             if (ub_metric_is_set(ub_metric_table[i].type)) {
@@ -231,10 +248,42 @@ bool ub_metrics_name(struct ub_metrics *metrics, enum ub_metric_label label, uin
 /* --- values -------------------------------------------------------------------------------------
  */
 
+static bool has_room_for_pair(struct ub_metrics *metrics)
+{
+    if (metrics->pair_count < metrics->pair_cap) {
+        return true;
+    }
+    uint32_t cap = metrics->pair_cap == 0 ? 64 : metrics->pair_cap * 2;
+    struct ub_metric_pair *grown =
+        cap > PAIRS_MAX ? NULL : ub_realloc(metrics->pairs, cap * sizeof *grown);
+    if (grown == NULL) {
+        return false;
+    }
+    metrics->pairs = grown;
+    metrics->pair_cap = cap;
+    return true;
+}
+
+static void set_pair(struct ub_metrics *metrics, const struct ub_metric_pair *pair)
+{
+    pthread_mutex_lock(&metrics->lock);
+    if (has_room_for_pair(metrics)) {
+        metrics->pairs[metrics->pair_count] = *pair;
+        metrics->pairs[metrics->pair_count].order = metrics->pair_count;
+        metrics->pair_count++;
+    }
+    pthread_mutex_unlock(&metrics->lock);
+}
+
 void ub_metrics_set(struct ub_metrics *metrics, enum ub_metric metric, uint32_t index1,
                     uint32_t index2, double value)
 {
     assert(ub_metric_is_set(ub_metric_table[metric].type));
+    if (ub_metric_is_pair(metric)) {
+        set_pair(metrics, &(struct ub_metric_pair){
+                              .metric = metric, .index = {index1, index2}, .value = value});
+        return;
+    }
     const struct ub_metrics_shard all = {metrics->place, metrics->set_values};
     atomic_store_explicit(ub_metrics_cell(&all, metric, index1, index2), encode(value),
                           memory_order_relaxed);

@@ -143,7 +143,8 @@ struct ub_metrics_shard *ub_metrics_shard(struct ub_metrics *metrics, uint32_t w
 bool ub_metrics_name(struct ub_metrics *metrics, enum ub_metric_label label, uint32_t index,
                      const char *name);
 
-/* Sets a TOTAL or GAUGE. NAN: not shown (any more). */
+/* Sets a TOTAL or GAUGE. NAN: not shown (any more). A metric whose two labels are both slots, as
+ * UPSTREAM and MODEL, shows only what was set since the last scrape. */
 void ub_metrics_set(struct ub_metrics *metrics, enum ub_metric metric, uint32_t index1,
                     uint32_t index2, double value);
 

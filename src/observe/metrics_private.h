@@ -22,6 +22,14 @@ struct ub_metric_names {
     char **name;
 };
 
+/* A value of a metric whose two labels are both slots (see ub_metric_is_pair). */
+struct ub_metric_pair {
+    enum ub_metric metric;
+    uint32_t index[2];
+    uint32_t order; /* of two values for the same series the later one counts */
+    double value;
+};
+
 struct ub_metrics {
     struct ub_metrics_limits limits;
     struct ub_metric_place place[UB_METRIC_COUNT];
@@ -30,14 +38,24 @@ struct ub_metrics {
     struct ub_metrics_shard *shards;
     _Atomic uint64_t *cells;      /* of all shards, each on cache lines of its own */
     _Atomic uint64_t *set_values; /* TOTAL and GAUGE: see ub_metric_encode */
-    pthread_mutex_t lock;         /* names, and the scrape that reads them */
+    pthread_mutex_t lock;         /* guards what follows */
     struct ub_metric_names models, upstreams, tenants;
+    struct ub_metric_pair *pairs; /* set since the last scrape */
+    uint32_t pair_count, pair_cap;
 };
 
 /* TOTAL and GAUGE: one value, set at scrape time. */
 static inline bool ub_metric_is_set(enum ub_metric_type type)
 {
     return type == UB_TOTAL || type == UB_GAUGE;
+}
+
+/* Slots times slots would be millions of cells of which few are ever used. Their values are kept as
+ * a list instead. */
+static inline bool ub_metric_is_pair(enum ub_metric metric)
+{
+    enum ub_metric_label label = ub_metric_table[metric].label[1];
+    return label == UB_LABEL_MODEL || label == UB_LABEL_UPSTREAM || label == UB_LABEL_TENANT;
 }
 
 /* The names of a label's slots; NULL for a label that is an enum. */

@@ -94,9 +94,17 @@ static void test_names(void)
     ub_metrics_name(metrics, UB_LABEL_MODEL, 3, "chat");
     ub_metrics_set(metrics, UB_METRIC_TARGET_STATE, 0, 3, 2);
     const char *target = "unbusy_target_state{upstream=\"new\",model=\"chat\"}";
-    UB_CHECK(value_of(metrics, target) == 2, "a gauge of two labels");
+    UB_CHECK(value_of(metrics, target) == 2, "a gauge of two slots");
+    UB_CHECK(isnan(value_of(metrics, target)), "is only shown by the scrape that it was set for");
+    ub_metrics_set(metrics, UB_METRIC_TARGET_STATE, 0, 3, 2);
+    ub_metrics_set(metrics, UB_METRIC_TARGET_ERROR_SHARE, 0, 3, 0.5);
     ub_metrics_set(metrics, UB_METRIC_TARGET_STATE, 0, 3, 0);
-    UB_CHECK(value_of(metrics, target) == 0, "set to zero is shown");
+    const char *text = scrape(metrics);
+    const char *first = strstr(text, target);
+    UB_CHECK(first != NULL && strncmp(first + strlen(target), " 0\n", 3) == 0 &&
+                 strstr(first + 1, target) == NULL,
+             "of two values for a series the later one is shown, also a zero");
+    ub_metrics_set(metrics, UB_METRIC_TARGET_STATE, 0, 3, 1);
     ub_metrics_set(metrics, UB_METRIC_TARGET_STATE, 0, 3, NAN);
     UB_CHECK(isnan(value_of(metrics, target)), "NAN takes it away");
     ub_metrics_set(metrics, UB_METRIC_TARGET_STATE, 0, 3, 1);
@@ -182,6 +190,27 @@ static void *work(void *shard)
     return NULL;
 }
 
+/* As large as the gateway makes it: what is not used must not cost time or memory. */
+static void test_size(void)
+{
+    const struct ub_metrics_limits large = {
+        .workers = 4, .models = 4096, .upstreams = 4096, .tenants = 4096};
+    struct ub_metrics *metrics = ub_metrics_new(&large);
+    ub_metrics_set_process(metrics);
+    double before = value_of(metrics, "unbusy_process_resident_memory_bytes");
+    for (uint32_t i = 0; i < 64; i++) {
+        ub_metrics_name(metrics, UB_LABEL_MODEL, i * 64, "m");
+        ub_metrics_name(metrics, UB_LABEL_UPSTREAM, i * 64, "u");
+        ub_metrics_set(metrics, UB_METRIC_TARGET_STATE, i * 64, i * 64, 1);
+    }
+    UB_CHECK(strstr(scrape(metrics), "unbusy_target_state{") != NULL, "a large table is shown");
+    ub_metrics_set_process(metrics);
+    double after = value_of(metrics, "unbusy_process_resident_memory_bytes");
+    UB_CHECK(after - before < 4e6, "and what is not used costs no memory (%.0f KB)",
+             (after - before) / 1e3);
+    ub_metrics_free(metrics);
+}
+
 static void test_threads(void)
 {
     struct ub_metrics *metrics = ub_metrics_new(&limits);
@@ -197,6 +226,7 @@ static void test_threads(void)
         forward = forward && now >= before;
         before = now;
         ub_metrics_name(metrics, UB_LABEL_UPSTREAM, (uint32_t)i, i % 2 == 0 ? "even" : "odd");
+        ub_metrics_set(metrics, UB_METRIC_TARGET_STATE, (uint32_t)i, 0, i);
     }
     for (uint32_t i = 0; i < 3; i++) {
         pthread_join(threads[i], NULL);
@@ -249,6 +279,7 @@ int main(int argc, char **argv)
     test_histograms();
     test_process();
     test_memory();
+    test_size();
     test_threads();
     ub_buf_free(&page);
     return ub_test_done();

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *label_key(enum ub_metric_label label)
@@ -213,20 +214,77 @@ static void add_series(struct page *page, uint32_t i, uint32_t j)
     }
 }
 
+static int by_series(const void *one, const void *other)
+{
+    const struct ub_metric_pair *a = one, *b = other;
+    const uint32_t keys[4][2] = {{a->metric, b->metric},
+                                 {a->index[0], b->index[0]},
+                                 {a->index[1], b->index[1]},
+                                 {a->order, b->order}};
+    for (int i = 0; i < 4; i++) {
+        if (keys[i][0] != keys[i][1]) {
+            return keys[i][0] < keys[i][1] ? -1 : 1;
+        }
+    }
+    return 0;
+}
+
+static bool same_series(const struct ub_metric_pair *a, const struct ub_metric_pair *b)
+{
+    return a->metric == b->metric && a->index[0] == b->index[0] && a->index[1] == b->index[1];
+}
+
+/* The pairs are sorted. */
+static void add_pairs(struct page *page)
+{
+    const struct ub_metrics *metrics = page->metrics;
+    for (uint32_t i = 0; i < metrics->pair_count; i++) {
+        const struct ub_metric_pair *pair = &metrics->pairs[i];
+        bool last = i + 1 == metrics->pair_count || !same_series(pair, pair + 1);
+        if (pair->metric == page->metric && last && !isnan(pair->value) &&
+            set_labels(page, pair->index[0], pair->index[1])) {
+            add_sample(page, "", NULL, pair->value);
+        }
+    }
+}
+
+/* Slots without a name are passed over without a look at their cells: most were never touched. */
+static bool is_nameless(struct ub_metrics *metrics, enum ub_metric_label label, uint32_t index)
+{
+    const struct ub_metric_names *names = ub_metric_names(metrics, label);
+    return names != NULL && index < names->count && names->name[index] == NULL;
+}
+
+static void add_metric(struct page *page)
+{
+    const struct ub_metric_place *place = &page->metrics->place[page->metric];
+    if (ub_metric_is_pair(page->metric)) {
+        add_pairs(page);
+        return;
+    }
+    for (uint32_t i = 0; i < place->size1; i++) {
+        if (is_nameless(page->metrics, ub_metric_table[page->metric].label[0], i)) {
+            continue;
+        }
+        for (uint32_t j = 0; j < place->size2; j++) {
+            add_series(page, i, j);
+        }
+    }
+}
+
 void ub_metrics_render(struct ub_metrics *metrics, struct ub_buf *out)
 {
     pthread_mutex_lock(&metrics->lock);
+    if (metrics->pair_count > 0) {
+        qsort(metrics->pairs, metrics->pair_count, sizeof *metrics->pairs, by_series);
+    }
     struct page page = {.metrics = metrics, .out = out};
     for (int metric = 0; metric < UB_METRIC_COUNT; metric++) {
-        const struct ub_metric_place *place = &metrics->place[metric];
         page.metric = (enum ub_metric)metric;
         page.titled = false;
-        for (uint32_t i = 0; i < place->size1; i++) {
-            for (uint32_t j = 0; j < place->size2; j++) {
-                add_series(&page, i, j);
-            }
-        }
+        add_metric(&page);
     }
+    metrics->pair_count = 0;
     ub_buf_free(&page.labels);
     pthread_mutex_unlock(&metrics->lock);
 }
