@@ -13,6 +13,7 @@
 #define PREFIX_SLOTS   65536u
 #define TENANT_SLOTS   4096u
 #define WORKERS_MAX    64u
+#define FLIGHT_RING    ((size_t)32 * 1024 * 1024) /* touched only as far as it fills */
 #define FILE_SHARE     8u /* bodies in files may take this many times the memory for bodies */
 
 static uint32_t worker_count(const struct ub_config *config)
@@ -51,8 +52,40 @@ static void name_slots(struct ub_gateway *gateway, const struct ub_setup *setup)
     }
 }
 
-static bool make_parts(struct ub_gateway *gateway, const struct ub_config *config)
+static struct ub_brain_limits limits_of(const struct ub_gateway *gateway,
+                                        const struct ub_config *config)
 {
+    return (struct ub_brain_limits){.requests = config->requests_max,
+                                    .upstreams = UPSTREAM_SLOTS,
+                                    .targets = TARGET_SLOTS,
+                                    .models = MODEL_SLOTS,
+                                    .routes = 2 * MODEL_SLOTS,
+                                    .workers = gateway->worker_count,
+                                    .prefixes = PREFIX_SLOTS};
+}
+
+static bool open_flight(struct ub_gateway *gateway, const struct ub_config *config,
+                        const struct ub_brain_limits *limits, struct ub_buf *words)
+{
+    const char *why = "out of memory";
+    gateway->flight = ub_flight_new(limits, FLIGHT_RING);
+    if (gateway->flight != NULL) {
+        gateway->flight_writer =
+            ub_flight_writer_open(config->flight_record, gateway->flight, 0, &why);
+    }
+    if (gateway->flight_writer == NULL) {
+        ub_buf_printf(words, "cannot write the flight record %s: %s", config->flight_record, why);
+    }
+    return gateway->flight_writer != NULL;
+}
+
+static bool make_parts(struct ub_gateway *gateway, const struct ub_config *config,
+                       struct ub_buf *words)
+{
+    struct ub_brain_limits limits = limits_of(gateway, config);
+    if (config->flight_record != NULL && !open_flight(gateway, config, &limits, words)) {
+        return false;
+    }
     gateway->metrics = ub_metrics_new(&(struct ub_metrics_limits){
         .workers = gateway->worker_count,
         .models = MODEL_SLOTS,
@@ -60,18 +93,17 @@ static bool make_parts(struct ub_gateway *gateway, const struct ub_config *confi
         .tenants = TENANT_SLOTS,
     });
     gateway->keeper = ub_keeper_new(&(struct ub_keeper_options){
-        .limits = {.requests = config->requests_max,
-                   .upstreams = UPSTREAM_SLOTS,
-                   .targets = TARGET_SLOTS,
-                   .models = MODEL_SLOTS,
-                   .routes = 2 * MODEL_SLOTS,
-                   .workers = gateway->worker_count,
-                   .prefixes = PREFIX_SLOTS},
+        .limits = limits,
         .wake = wake,
         .user = gateway,
+        .flight = gateway->flight,
     });
     gateway->workers = ub_calloc(gateway->worker_count, sizeof *gateway->workers);
-    return gateway->metrics != NULL && gateway->keeper != NULL && gateway->workers != NULL;
+    if (gateway->metrics == NULL || gateway->keeper == NULL || gateway->workers == NULL) {
+        ub_buf_add_text(words, "out of memory");
+        return false;
+    }
+    return true;
 }
 
 static bool open_log(struct ub_gateway *gateway, const struct ub_config *config,
@@ -116,8 +148,7 @@ struct ub_gateway *ub_gateway_start(struct ub_config *config, struct ub_buf *wor
     gateway->worker_count = worker_count(config);
     gateway->budget.memory_max = config->memory;
     gateway->budget.file_max = FILE_SHARE * config->memory;
-    if (!make_parts(gateway, config)) {
-        ub_buf_add_text(words, "out of memory");
+    if (!make_parts(gateway, config, words)) {
         ub_gateway_free(gateway);
         return NULL;
     }
@@ -205,6 +236,8 @@ void ub_gateway_free(struct ub_gateway *gateway)
     ub_access_close(gateway->access);
     ub_setup_release(gateway->setup);
     ub_keeper_free(gateway->keeper);
+    ub_flight_writer_close(gateway->flight_writer);
+    ub_flight_free(gateway->flight);
     ub_metrics_free(gateway->metrics);
     ub_free(gateway->workers);
     pthread_mutex_destroy(&gateway->setup_lock);

@@ -81,6 +81,10 @@ void ub_scrape(struct ub_admin *admin, struct ub_buf *out)
         set(metrics, UB_METRIC_ACCESS_LINES, (double)lines.written);
         set(metrics, UB_METRIC_ACCESS_DROPS, (double)lines.dropped);
     }
+    if (gateway->flight != NULL) {
+        set(metrics, UB_METRIC_FLIGHT_DROPS,
+            (double)ub_keeper_flight_facts(gateway->keeper).dropped);
+    }
     set(metrics, UB_METRIC_RELOADS, (double)admin->reloads);
     set(metrics, UB_METRIC_RELOAD_OK, admin->last_reload_ok ? 1 : 0);
     ub_metrics_set_process(metrics);

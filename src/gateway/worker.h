@@ -14,6 +14,7 @@
 #include "net/loop.h"
 #include "net/server.h"
 #include "observe/access.h"
+#include "observe/flight_writer.h"
 #include "observe/metrics.h"
 #include <pthread.h>
 
@@ -23,6 +24,8 @@ struct ub_gateway {
     struct ub_keeper *keeper;
     struct ub_metrics *metrics;
     struct ub_access *access; /* NULL: off */
+    struct ub_flight *flight; /* NULL: off */
+    struct ub_flight_writer *flight_writer;
     struct ub_budget budget;
     uint32_t worker_count;
     struct ub_worker *workers;
