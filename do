@@ -79,7 +79,7 @@ unpack_programs() {
         apt_update
         say "unpacking $package"
         mkdir -p .cache/debs .cache/programs
-        (cd .cache/debs && rm -f "${package}"_*.deb && apt-get download -q "$package" >&2)
+        (cd .cache/debs && rm -f "${package}"_*.deb && apt-get download -q -o APT::Sandbox::User=root "$package" >&2)
         dpkg-deb -x .cache/debs/"${package}"_*.deb .cache/programs
     done
 }

@@ -108,8 +108,16 @@ def test_base_url_without_v1(house, sdk):
 def test_the_upstream_sees_its_own_model_name_and_key(house, python_sdk):
     mock = house.mock("good", "--model", "inner", "--key", "sk-upstream")
     gateway = house.over(mock, upstream={"key": "sk-upstream", "models": {"m": "inner"}})
-    got = python_sdk.call(gateway.base, "chat", CHAT, key="sk-of-the-client")
-    assert got.error == ""
+    got = python_sdk.call(gateway.base, "chat", stream(CHAT), key="sk-of-the-client",
+                          headers={"cookie": "session=1", "x-private": "secret"})
+    assert got.error == "" and got.text
+    last = mock.stats()["last"]
+    assert last["headers"]["authorization"] == "Bearer sk-upstream"
+    assert last["headers"]["accept-encoding"] == "identity"
+    assert not [name for name in last["headers"] if name in ("cookie", "x-private")]
+    body = json.loads(last["body"])
+    assert body["model"] == "inner" and body["messages"] == MESSAGES
+    assert body["stream_options"] == {"include_usage": True}, "asked for on behalf of the gateway"
 
 
 # --- errors and what the SDKs make of them -------------------------------------------------------
