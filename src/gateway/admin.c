@@ -1,5 +1,6 @@
 #include "gateway/admin.h"
 
+#include "base/ip.h"
 #include "gateway/refusal.h"
 #include "gateway/scrape.h"
 
@@ -74,15 +75,22 @@ static void reload(struct ub_admin *admin, struct ub_exchange *exchange)
     ub_buf_free(&words);
 }
 
+/* Pages that change something, or tell more than figures, are for this machine only. */
+static bool may_see(const struct ub_exchange *exchange, bool local_only)
+{
+    return !local_only || ub_ip_is_loopback(exchange->peer);
+}
+
 static const struct {
     const char *path;
     const char *method;
+    bool local_only;
     void (*page)(struct ub_admin *admin, struct ub_exchange *exchange);
 } pages[] = {
-    {"/healthz", "GET", health},
-    {"/readyz", "GET", readiness},
-    {"/metrics", "GET", metrics},
-    {"/admin/reload", "POST", reload},
+    {"/healthz", "GET", false, health},
+    {"/readyz", "GET", false, readiness},
+    {"/metrics", "GET", false, metrics},
+    {"/admin/reload", "POST", true, reload},
 };
 
 static struct ub_slice without_query(struct ub_slice target)
@@ -95,7 +103,9 @@ static void on_head(struct ub_exchange *exchange, const struct ub_http_head *hea
 {
     for (size_t i = 0; i < UB_COUNT(pages); i++) {
         if (ub_slice_is(without_query(head->target), pages[i].path)) {
-            if (ub_slice_is(head->method, pages[i].method)) {
+            if (!may_see(exchange, pages[i].local_only)) {
+                refuse(exchange, 403, "local_only", "only for clients on the same machine");
+            } else if (ub_slice_is(head->method, pages[i].method)) {
                 pages[i].page(exchange->listener_user, exchange);
             } else {
                 refuse(exchange, 405, "method_not_allowed", "this page has no such method");

@@ -262,8 +262,19 @@ static void check_many(void)
     ub_buf_free(&yaml);
 }
 
+/* A file of no bytes is read as a slice without a pointer. */
+static void test_no_bytes(void)
+{
+    struct ub_buf problems = {0};
+    struct ub_config *config = ub_config_parse("f", (struct ub_slice){NULL, 0}, &problems);
+    UB_CHECK(config == NULL && ub_slice_is(ub_buf_slice(&problems), "f:1:1: nothing is in it\n"),
+             "no bytes at all");
+    ub_buf_free(&problems);
+}
+
 int main(void)
 {
+    test_no_bytes();
     setenv("UB_TEST_HOST", "example.org", 1);
     setenv("UB_TEST_PATH", "v1", 1);
     setenv("UB_TEST_EMPTY", "", 1);

@@ -307,7 +307,9 @@ const struct ub_node *ub_conf_tree(struct ub_slice text, struct ub_arena *arena,
         text = (struct ub_slice){text.ptr + 3, text.len - 3}; /* a byte order mark */
     }
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text.ptr, text.len);
+    /* libyaml asserts that there is a pointer, also to nothing. */
+    const char *bytes = text.ptr != NULL ? text.ptr : "";
+    yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, text.len);
     struct builder builder = {.parser = &parser, .arena = arena, .problems = problems};
     bool good = build(&builder, text);
     yaml_parser_delete(&parser);
