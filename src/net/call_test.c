@@ -1,8 +1,7 @@
 /* Calls to upstreams that are bare sockets: answers, pools, stale connections, limits. */
 #include "base/alloc.h"
 #include "base/test.h"
-#include "net/call.h"
-#include "net/peer.h"
+#include "net/noted_call.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,97 +12,6 @@ static struct ub_loop *loop;
 static struct ub_origin *origin;
 static int listener;
 static uint16_t port;
-
-/* ---- a call that notes what it is told ---- */
-
-struct noted_call {
-    struct ub_call call;
-    struct ub_buf told; /* "head 200, body abc, ended ok" */
-    bool over;
-    enum ub_error error;
-    bool pause_at_head, pause_at_body, cancel_at_head, cancel_at_body;
-    size_t body_len;
-};
-
-static void on_head(struct ub_call *call, const struct ub_http_head *head)
-{
-    struct noted_call *noted = call->user;
-    ub_buf_printf(&noted->told, "head %d, ", head->status);
-    if (noted->pause_at_head) {
-        ub_call_pause(call);
-    }
-    if (noted->cancel_at_head) {
-        ub_call_cancel(call);
-    }
-}
-
-static void on_body(struct ub_call *call, struct ub_slice chunk)
-{
-    struct noted_call *noted = call->user;
-    noted->body_len += chunk.len;
-    if (chunk.len < 100) {
-        ub_buf_printf(&noted->told, "body %.*s, ", UB_SLICE_ARG(chunk));
-    }
-    if (noted->pause_at_body) {
-        ub_call_pause(call);
-    }
-    if (noted->cancel_at_body) {
-        ub_call_cancel(call);
-    }
-}
-
-static void on_ended(struct ub_call *call, enum ub_error error, const char *words)
-{
-    struct noted_call *noted = call->user;
-    ub_buf_printf(&noted->told, "ended %s", ub_error_slug(error));
-    noted->over = true;
-    noted->error = error;
-    (void)words;
-}
-
-static const struct ub_call_handler handler = {on_head, on_body, on_ended};
-
-static const char *told(struct noted_call *noted)
-{
-    ub_buf_add(&noted->told, "", 1);
-    noted->told.len--;
-    return noted->told.ptr;
-}
-
-static struct ub_call_request request_of(const struct ub_slice *body, uint32_t count)
-{
-    static const struct ub_http_field fields[] = {{UB_LIT("X-Test"), UB_LIT("yes")}};
-    return (struct ub_call_request){.method = count > 0 ? UB_LIT("POST") : UB_LIT("GET"),
-                                    .target = UB_LIT("/v1/x?y"),
-                                    .fields = fields,
-                                    .field_count = 1,
-                                    .body = body,
-                                    .body_count = count,
-                                    .connect_by_ns = 2 * UB_SECOND};
-}
-
-static void start(struct noted_call *noted, struct ub_origin *to)
-{
-    *noted = (struct noted_call){.call = {.handler = &handler}};
-    noted->call.user = noted;
-    struct ub_call_request request = request_of(NULL, 0);
-    ub_call_start(&noted->call, to, &request);
-}
-
-static bool ends(struct noted_call *noted)
-{
-    return UB_UNTIL(loop, noted->over);
-}
-
-static struct ub_origin *new_origin(uint16_t to, const char *host, const char *proxy)
-{
-    const struct ub_origin_options options = {.host = ub_slice_of(host),
-                                              .port = to,
-                                              .proxy = ub_slice_of(proxy),
-                                              .idle_max = 2,
-                                              .idle_ns = 5 * UB_SECOND};
-    return ub_origin_new(loop, &options);
-}
 
 #define OK5  "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 #define GOOD OK5 "hello"
@@ -147,9 +55,9 @@ static const struct {
 static void answers(void)
 {
     for (size_t i = 0; i < UB_COUNT(rows); i++) {
-        struct noted_call call;
-        origin = new_origin(port, "127.0.0.1", "");
-        start(&call, origin);
+        struct ub_noted_call call;
+        origin = ub_noted_origin(loop, port, "127.0.0.1", "");
+        ub_noted_start(&call, loop, origin);
         struct ub_peer peer = ub_peer_accept(loop, listener);
         ub_peer_hears(&peer, "\r\n\r\n");
         ub_peer_say_text(&peer, rows[i].said);
@@ -162,8 +70,8 @@ static void answers(void)
         if (rows[i].then_reset) {
             ub_peer_close(&peer, true);
         }
-        ends(&call);
-        UB_CHECK_TEXT(told(&call), rows[i].told, "%s", rows[i].name);
+        ub_noted_ends(&call);
+        UB_CHECK_TEXT(ub_noted_told(&call), rows[i].told, "%s", rows[i].name);
         if (!rows[i].then_reset) {
             ub_peer_close(&peer, false);
         }
@@ -174,24 +82,25 @@ static void answers(void)
 
 static void floods(void)
 {
-    struct noted_call call;
-    origin = new_origin(port, "127.0.0.1", "");
-    start(&call, origin);
+    struct ub_noted_call call;
+    origin = ub_noted_origin(loop, port, "127.0.0.1", "");
+    ub_noted_start(&call, loop, origin);
     struct ub_peer peer = ub_peer_accept(loop, listener);
     ub_peer_say_text(&peer, "HTTP/1.1 200 OK\r\n");
     for (int i = 0; i < 2000 && !call.over; i++) {
         ub_peer_say_text(&peer, "X-Filler: 0123456789012345678901234567890123456789\r\n");
     }
-    UB_CHECK(ends(&call) && call.error == UB_ERR_BAD_ANSWER, "an endless head is refused");
+    UB_CHECK(ub_noted_ends(&call) && call.error == UB_ERR_BAD_ANSWER, "an endless head is refused");
     ub_peer_close(&peer, false);
     ub_buf_free(&call.told);
 
-    start(&call, origin);
+    ub_noted_start(&call, loop, origin);
     peer = ub_peer_accept(loop, listener);
     for (int i = 0; i < 100 && !call.over; i++) {
         ub_peer_say_text(&peer, "HTTP/1.1 102 Processing\r\n\r\n");
     }
-    UB_CHECK(ends(&call) && call.error == UB_ERR_BAD_ANSWER, "so is a flood of interim answers");
+    UB_CHECK(ub_noted_ends(&call) && call.error == UB_ERR_BAD_ANSWER,
+             "so is a flood of interim answers");
     ub_peer_close(&peer, false);
     ub_buf_free(&call.told);
     ub_origin_free(origin);
@@ -201,14 +110,14 @@ static void floods(void)
 
 static void requests(void)
 {
-    struct noted_call call = {.call = {.handler = &handler}};
+    struct ub_noted_call call = {.loop = loop, .call = {.handler = &ub_noted_handler}};
     call.call.user = &call;
     static char big[12000000];
     memset(big, 'b', sizeof big);
     const struct ub_slice body[] = {
         UB_LIT("{\"model\":"), UB_LIT(""), {big, sizeof big}, UB_LIT("}")};
-    struct ub_call_request request = request_of(body, 4);
-    origin = new_origin(port, "127.0.0.1", "");
+    struct ub_call_request request = ub_noted_request(body, 4);
+    origin = ub_noted_origin(loop, port, "127.0.0.1", "");
     ub_call_start(&call.call, origin, &request);
     UB_CHECK(!call.over, "nothing is called from inside start");
     struct ub_peer peer = ub_peer_accept(loop, listener);
@@ -223,75 +132,77 @@ static void requests(void)
             peer.heard.ptr[peer.heard.len - 1] == '}',
         "the whole body comes, in its order");
     ub_peer_say_text(&peer, GOOD);
-    UB_CHECK(ends(&call) && call.error == UB_ERR_OK, "and it is answered");
+    UB_CHECK(ub_noted_ends(&call) && call.error == UB_ERR_OK, "and it is answered");
     ub_peer_close(&peer, false);
     ub_buf_free(&call.told);
 
-    call = (struct noted_call){.call = {.handler = &handler}};
+    call = (struct ub_noted_call){.loop = loop, .call = {.handler = &ub_noted_handler}};
     call.call.user = &call;
     ub_call_start(&call.call, origin, &request);
     peer = ub_peer_accept(loop, listener);
     ub_peer_hears(&peer, "bbb");
     ub_peer_say_text(&peer, "HTTP/1.1 413 Too Much\r\nContent-Length: 0\r\n\r\n");
-    UB_CHECK(ends(&call), "an answer before the whole body was sent is an answer");
-    UB_CHECK_TEXT(told(&call), "head 413, ended ok", "...like others");
+    UB_CHECK(ub_noted_ends(&call), "an answer before the whole body was sent is an answer");
+    UB_CHECK_TEXT(ub_noted_told(&call), "head 413, ended ok", "...like others");
     UB_CHECK(ub_peer_sees_end(&peer), "...but its connection is not used again");
     ub_peer_close(&peer, false);
     ub_buf_free(&call.told);
     ub_origin_free(origin);
 
-    origin = new_origin(port, "::1", "");
-    start(&call, origin);
-    UB_CHECK(ends(&call) && call.error == UB_ERR_CONNECT_REFUSED, "nobody listens on ::1: refused");
+    origin = ub_noted_origin(loop, port, "::1", "");
+    ub_noted_start(&call, loop, origin);
+    UB_CHECK(ub_noted_ends(&call) && call.error == UB_ERR_CONNECT_REFUSED,
+             "nobody listens on ::1: refused");
     ub_buf_free(&call.told);
     ub_origin_free(origin);
 }
 
 /* ---- the pool ---- */
 
-static void good_answer(struct noted_call *call, struct ub_peer *peer)
+static void good_answer(struct ub_noted_call *call, struct ub_peer *peer)
 {
     ub_peer_hears(peer, "\r\n\r\n");
     ub_buf_clear(&peer->heard);
     ub_peer_say_text(peer, GOOD);
-    ends(call);
+    ub_noted_ends(call);
     ub_buf_free(&call->told);
 }
 
 static void pool(void)
 {
-    struct noted_call call, other;
-    origin = new_origin(port, "127.0.0.1", "");
-    start(&call, origin);
+    struct ub_noted_call call;
+    origin = ub_noted_origin(loop, port, "127.0.0.1", "");
+    ub_noted_start(&call, loop, origin);
     struct ub_peer peer = ub_peer_accept(loop, listener);
     good_answer(&call, &peer);
-    start(&call, origin);
+    ub_noted_start(&call, loop, origin);
     good_answer(&call, &peer);
     UB_CHECK(call.error == UB_ERR_OK && call.call.reused, "a connection is used again");
 
-    start(&call, origin);
+    ub_noted_start(&call, loop, origin);
     ub_peer_hears(&peer, "\r\n\r\n");
     ub_peer_close(&peer, true); /* it dies with our request on it */
     struct ub_peer fresh = ub_peer_accept(loop, listener);
     good_answer(&call, &fresh);
     UB_CHECK(call.error == UB_ERR_OK && !call.call.reused,
              "one that died before an answer is replaced unseen");
-    start(&call, origin);
+    ub_noted_start(&call, loop, origin);
     ub_peer_hears(&fresh, "\r\n\r\n");
     ub_peer_say_text(&fresh, "HTTP/1.1 200 OK\r\n");
     ub_loop_turn(loop, UB_MS);
     ub_peer_close(&fresh, false);
-    ends(&call);
-    UB_CHECK_TEXT(told(&call), "ended reset", "but not when a byte of the answer had come");
+    ub_noted_ends(&call);
+    UB_CHECK_TEXT(ub_noted_told(&call), "ended reset",
+                  "but not when a byte of the answer had come");
     ub_buf_free(&call.told);
 
-    start(&call, origin);
+    ub_noted_start(&call, loop, origin);
     fresh = ub_peer_accept(loop, listener);
     good_answer(&call, &fresh);
     ub_peer_close(&fresh, false); /* dies idle */
     ub_loop_turn(loop, UB_MS);
     ub_loop_turn(loop, UB_MS);
-    start(&call, origin);
+    ub_noted_start(&call, loop, origin);
     fresh = ub_peer_accept(loop, listener);
     good_answer(&call, &fresh);
     UB_CHECK(call.error == UB_ERR_OK, "one that died idle is not used");
@@ -299,17 +210,24 @@ static void pool(void)
     UB_CHECK(ub_peer_sees_end(&fresh), "one that speaks unasked is closed");
     ub_peer_close(&fresh, false);
 
-    struct ub_peer peers[3];
-    struct noted_call calls[3];
+    ub_origin_free(origin);
+}
+
+static void pool_bounds(void)
+{
+    struct ub_noted_call call, other;
+    struct ub_peer peer, peers[3];
+    struct ub_noted_call calls[3];
+    origin = ub_noted_origin(loop, port, "127.0.0.1", "");
     for (int i = 0; i < 3; i++) {
-        start(&calls[i], origin);
+        ub_noted_start(&calls[i], loop, origin);
         peers[i] = ub_peer_accept(loop, listener);
     }
     for (int i = 0; i < 3; i++) {
         good_answer(&calls[i], &peers[i]);
     }
     UB_CHECK(ub_peer_sees_end(&peers[0]), "above its size the pool closes the oldest");
-    start(&other, origin);
+    ub_noted_start(&other, loop, origin);
     good_answer(&other, &peers[2]);
     UB_CHECK(other.error == UB_ERR_OK && other.call.reused, "the newest is used first");
     for (int i = 0; i < 3; i++) {
@@ -320,7 +238,7 @@ static void pool(void)
     struct ub_origin_options brief = {
         .host = UB_LIT("127.0.0.1"), .port = port, .idle_max = 1, .idle_ns = 20 * UB_MS};
     origin = ub_origin_new(loop, &brief);
-    start(&call, origin);
+    ub_noted_start(&call, loop, origin);
     peer = ub_peer_accept(loop, listener);
     good_answer(&call, &peer);
     UB_CHECK(ub_peer_sees_end(&peer), "an idle connection is closed after its time");
@@ -332,9 +250,9 @@ static void pool(void)
 
 static void pausing(void)
 {
-    struct noted_call call;
-    origin = new_origin(port, "127.0.0.1", "");
-    start(&call, origin);
+    struct ub_noted_call call;
+    origin = ub_noted_origin(loop, port, "127.0.0.1", "");
+    ub_noted_start(&call, loop, origin);
     call.pause_at_head = true;
     struct ub_peer peer = ub_peer_accept(loop, listener);
     ub_peer_hears(&peer, "\r\n\r\n");
@@ -342,14 +260,16 @@ static void pausing(void)
     for (int i = 0; i < 5; i++) {
         ub_loop_turn(loop, UB_MS);
     }
-    UB_CHECK_TEXT(told(&call), "head 200, ", "a paused call hears nothing, not even its body");
+    UB_CHECK_TEXT(ub_noted_told(&call), "head 200, ",
+                  "a paused call hears nothing, not even its body");
     ub_call_resume(&call.call);
-    UB_CHECK_TEXT(told(&call), "head 200, ", "nothing is called from inside resume");
-    ends(&call);
-    UB_CHECK_TEXT(told(&call), "head 200, body hello, ended ok", "after it, the rest comes");
+    UB_CHECK_TEXT(ub_noted_told(&call), "head 200, ", "nothing is called from inside resume");
+    ub_noted_ends(&call);
+    UB_CHECK_TEXT(ub_noted_told(&call), "head 200, body hello, ended ok",
+                  "after it, the rest comes");
     ub_buf_free(&call.told);
 
-    start(&call, origin);
+    ub_noted_start(&call, loop, origin);
     call.pause_at_body = true;
     ub_peer_say_text(&peer, "HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n");
     static char block[65536];
@@ -369,21 +289,21 @@ static void pausing(void)
     ub_peer_close(&peer, false);
     ub_buf_free(&call.told);
 
-    start(&call, origin);
+    ub_noted_start(&call, loop, origin);
     call.cancel_at_head = true;
     peer = ub_peer_accept(loop, listener);
     ub_peer_hears(&peer, "\r\n\r\n");
     ub_peer_say_text(&peer, GOOD);
     UB_CHECK(ub_peer_sees_end(&peer), "a call may be cancelled from its head");
-    UB_CHECK_TEXT(told(&call), "head 200, ", "...and hears nothing more");
+    UB_CHECK_TEXT(ub_noted_told(&call), "head 200, ", "...and hears nothing more");
     ub_peer_close(&peer, false);
     ub_buf_free(&call.told);
 
-    start(&call, origin);
+    ub_noted_start(&call, loop, origin);
     ub_call_cancel(&call.call);
     ub_call_cancel(&call.call);
     ub_loop_turn(loop, 0);
-    start(&call, origin);
+    ub_noted_start(&call, loop, origin);
     ub_loop_turn(loop, UB_MS);
     ub_call_cancel(&call.call);
     UB_CHECK(call.told.len == 0, "or while it is dialling");
@@ -409,21 +329,22 @@ static void connecting(void)
     uint16_t none = 0;
     int unused = ub_peer_listen(false, &none, 1);
     close(unused);
-    struct noted_call call;
-    origin = new_origin(none, "127.0.0.1", "");
-    start(&call, origin);
-    ends(&call);
-    UB_CHECK_TEXT(told(&call), "ended connect_refused", "a refused connection is told as that");
+    struct ub_noted_call call;
+    origin = ub_noted_origin(loop, none, "127.0.0.1", "");
+    ub_noted_start(&call, loop, origin);
+    ub_noted_ends(&call);
+    UB_CHECK_TEXT(ub_noted_told(&call), "ended connect_refused",
+                  "a refused connection is told as that");
     ub_buf_free(&call.told);
     ub_origin_probe(origin, UB_SECOND, on_probed, NULL);
     UB_CHECK(UB_UNTIL(loop, probes == 1) && probed == UB_ERR_CONNECT_REFUSED, "also to a probe");
     ub_origin_free(origin);
 
-    origin = new_origin(port, "127.0.0.1", "");
+    origin = ub_noted_origin(loop, port, "127.0.0.1", "");
     ub_origin_probe(origin, UB_SECOND, on_probed, NULL);
     UB_CHECK(UB_UNTIL(loop, probes == 2) && probed == UB_ERR_OK, "a good probe");
     struct ub_peer peer = ub_peer_accept(loop, listener);
-    start(&call, origin);
+    ub_noted_start(&call, loop, origin);
     good_answer(&call, &peer);
     UB_CHECK(call.call.reused, "leaves its connection in the pool");
     ub_peer_close(&peer, false);
@@ -435,16 +356,17 @@ static void connecting(void)
     struct ub_peer fillers[4];
     int filled = 0;
     fillers[filled++] = ub_peer_dial(loop, hole_port, 0);
-    origin = new_origin(hole_port, "127.0.0.1", "");
-    struct noted_call lost = {.call = {.handler = &handler}};
+    origin = ub_noted_origin(loop, hole_port, "127.0.0.1", "");
+    struct ub_noted_call lost = {.loop = loop, .call = {.handler = &ub_noted_handler}};
     lost.call.user = &lost;
-    struct ub_call_request request = request_of(NULL, 0);
+    struct ub_call_request request = ub_noted_request(NULL, 0);
     request.connect_by_ns = 50 * UB_MS;
     ub_ns began = ub_clock_now();
     ub_call_start(&lost.call, origin, &request);
-    ends(&lost);
+    ub_noted_ends(&lost);
     ub_ns took = ub_clock_now() - began;
-    UB_CHECK_TEXT(told(&lost), "ended connect_failed", "a black hole costs the time allowed");
+    UB_CHECK_TEXT(ub_noted_told(&lost), "ended connect_failed",
+                  "a black hole costs the time allowed");
     UB_CHECK(took >= 50 * UB_MS && took < UB_SECOND, "...and no more");
     ub_buf_free(&lost.told);
     ub_origin_free(origin);
@@ -460,9 +382,9 @@ static void plain_proxy(void)
 {
     char proxy[64];
     snprintf(proxy, sizeof proxy, "http://user:pass@127.0.0.1:%u/", port);
-    origin = new_origin(80, "model.example", proxy);
-    struct noted_call call;
-    start(&call, origin);
+    origin = ub_noted_origin(loop, 80, "model.example", proxy);
+    struct ub_noted_call call;
+    ub_noted_start(&call, loop, origin);
     struct ub_peer peer = ub_peer_accept(loop, listener);
     UB_CHECK(ub_peer_hears(&peer,
                            "GET http://model.example/v1/x?y HTTP/1.1\r\n"
@@ -480,14 +402,14 @@ static void failing_memory(void)
 {
     int64_t count = 0, failed = 0;
     for (int64_t nth = 1; count >= nth - 1 && nth < 100; nth++) {
-        struct noted_call call = {.call = {.handler = &handler}};
+        struct ub_noted_call call = {.loop = loop, .call = {.handler = &ub_noted_handler}};
         ub_buf_reserve(&call.told, 1000); /* the test's own memory does not fail */
         call.call.user = &call;
-        struct ub_call_request request = request_of(NULL, 0);
+        struct ub_call_request request = ub_noted_request(NULL, 0);
         struct ub_peer peer = {.loop = loop, .fd = -1};
         ub_buf_reserve(&peer.heard, 4096);
         ub_alloc_fail_nth(nth);
-        struct ub_origin *to = new_origin(port, "127.0.0.1", "");
+        struct ub_origin *to = ub_noted_origin(loop, port, "127.0.0.1", "");
         if (to != NULL) {
             ub_call_start(&call.call, to, &request);
             bool answered = false;
@@ -525,6 +447,7 @@ int main(void)
     floods();
     requests();
     pool();
+    pool_bounds();
     pausing();
     connecting();
     plain_proxy();

@@ -1,189 +1,11 @@
 /* The server's side of HTTP/1.1 against bare sockets. */
 #include "base/alloc.h"
 #include "base/test.h"
-#include "net/peer.h"
-#include "net/server.h"
+#include "net/answerer.h"
 
 #include <malloc.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static struct ub_loop *loop;
-static struct ub_listener *listener;
-static struct ub_buf trace; /* what the handler was told: "head /x, body 3, end, gone done; " */
-static struct ub_exchange *running;
-static size_t wanted, sent; /* /big */
-
-/* ---- what answers: the target says how ---- */
-
-static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void note(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    ub_buf_vprintf(&trace, format, args);
-    va_end(args);
-}
-
-static const char *noted(void)
-{
-    ub_buf_add(&trace, "", 1);
-    trace.len--;
-    return trace.ptr;
-}
-
-static bool has_noted(const char *text)
-{
-    return strstr(noted(), text) != NULL;
-}
-
-static bool target_is(struct ub_exchange *exchange, const char *target)
-{
-    return strcmp(exchange->user, target) == 0;
-}
-
-static void send_text(struct ub_exchange *exchange, const char *text)
-{
-    struct ub_slice part = ub_slice_of(text);
-    ub_exchange_send(exchange, &part, 1);
-}
-
-static void respond(struct ub_exchange *exchange, int64_t length)
-{
-    const struct ub_http_field type = {UB_LIT("Content-Type"), UB_LIT("text/plain")};
-    ub_exchange_respond(exchange, 200, &type, 1, length);
-}
-
-static void send_big(struct ub_exchange *exchange)
-{
-    static char block[8192];
-    memset(block, 'x', sizeof block);
-    struct ub_slice part = {block, sizeof block};
-    while (sent < wanted) {
-        sent += sizeof block;
-        if (!ub_exchange_send(exchange, &part, 1)) {
-            return;
-        }
-    }
-    ub_exchange_end(exchange);
-}
-
-static void on_head(struct ub_exchange *exchange, const struct ub_http_head *head)
-{
-    exchange->user = strndup(head->target.ptr, head->target.len);
-    running = exchange;
-    note("head %s, ", (const char *)exchange->user);
-    if (target_is(exchange, "/pause")) {
-        ub_exchange_pause_body(exchange);
-    } else if (target_is(exchange, "/early")) {
-        respond(exchange, 5);
-        send_text(exchange, "early");
-        ub_exchange_end(exchange);
-    }
-}
-
-static void on_body(struct ub_exchange *exchange, struct ub_slice chunk)
-{
-    note("body %zu, ", chunk.len);
-    if (target_is(exchange, "/cut-in-body")) {
-        ub_exchange_abort(exchange);
-    }
-}
-
-static void on_body_end(struct ub_exchange *exchange)
-{
-    note("end, ");
-    if (target_is(exchange, "/hello")) {
-        respond(exchange, 5);
-        send_text(exchange, "hello");
-        ub_exchange_end(exchange);
-    } else if (target_is(exchange, "/late-abort")) {
-        respond(exchange, 5);
-        send_text(exchange, "whole");
-        ub_exchange_end(exchange);
-        ub_exchange_abort(exchange);
-    } else if (target_is(exchange, "/stream")) {
-        respond(exchange, -1);
-        send_text(exchange, "one");
-        send_text(exchange, "");
-        send_text(exchange, "two");
-        ub_exchange_end(exchange);
-    } else if (target_is(exchange, "/none")) {
-        ub_exchange_respond(exchange, 204, NULL, 0, -1);
-        ub_exchange_end(exchange);
-    } else if (target_is(exchange, "/empty")) {
-        respond(exchange, 0);
-        ub_exchange_end(exchange);
-    } else if (target_is(exchange, "/cut")) {
-        respond(exchange, -1);
-        send_text(exchange, "half");
-        ub_exchange_abort(exchange);
-    } else if (target_is(exchange, "/short")) {
-        respond(exchange, 10);
-        send_text(exchange, "short");
-        ub_exchange_end(exchange);
-    } else if (target_is(exchange, "/long")) {
-        respond(exchange, 3);
-        send_text(exchange, "long");
-    } else if (target_is(exchange, "/big")) {
-        respond(exchange, (int64_t)wanted);
-        send_big(exchange);
-    } else if (target_is(exchange, "/begin")) {
-        respond(exchange, -1);
-        send_text(exchange, "begun");
-    }
-}
-
-static void on_writable(struct ub_exchange *exchange)
-{
-    send_big(exchange);
-}
-
-static void on_gone(struct ub_exchange *exchange, enum ub_gone why)
-{
-    static const char *const words[] = {"done",      "left",        "bad",
-                                        "slow body", "slow reader", "aborted"};
-    note("gone %s; ", words[why]);
-    free(exchange->user);
-    running = NULL;
-}
-
-static const struct ub_exchange_handler handler = {on_head, on_body, on_body_end, on_writable,
-                                                   on_gone};
-
-static struct ub_listener_options options(void)
-{
-    return (struct ub_listener_options){
-        .host = UB_LIT("127.0.0.1"),
-        .handler = &handler,
-        .limits = {.head_max = 8192, .target_max = 1000, .body_max = 100000},
-        .head_ns = 5 * UB_SECOND,
-        .body_ns = 5 * UB_SECOND,
-        .write_ns = 5 * UB_SECOND,
-        .idle_ns = 5 * UB_SECOND,
-    };
-}
-
-static void open_with(struct ub_listener_options o)
-{
-    const char *words = "";
-    listener = ub_listener_open(loop, &o, &words);
-    UB_CHECK(listener != NULL, "a listener is opened %s", words);
-    ub_buf_clear(&trace);
-}
-
-static void close_all(void)
-{
-    ub_listener_free(listener);
-    ub_loop_turn(loop, 0);
-    ub_loop_turn(loop, 0);
-}
-
-static struct ub_peer dial(void)
-{
-    return ub_peer_dial(loop, ub_listener_port(listener), 0);
-}
 
 /* ---- requests and answers ---- */
 
@@ -261,8 +83,8 @@ static const char *without_dates(const char *text)
 static bool settled(struct ub_peer *peer, const char *told, bool closes)
 {
     ub_peer_hear(peer);
-    return strlen(noted()) >= strlen(told) && ub_listener_running(listener) == 0 &&
-           (!closes || peer->finished);
+    return strlen(ub_answerer_told()) >= strlen(told) &&
+           ub_listener_running(ub_answerer.listener) == 0 && (!closes || peer->finished);
 }
 
 static void say_in_pieces(struct ub_peer *peer, const char *text, size_t piece)
@@ -270,7 +92,7 @@ static void say_in_pieces(struct ub_peer *peer, const char *text, size_t piece)
     for (size_t len = strlen(text); len > 0;) {
         size_t now = len < piece ? len : piece;
         ub_peer_say(peer, (struct ub_slice){text, now});
-        ub_loop_turn(loop, 0);
+        ub_loop_turn(ub_answerer.loop, 0);
         text += now;
         len -= now;
     }
@@ -283,13 +105,13 @@ static void requests(size_t piece)
         if (piece == 1 && strstr(rows[i].told, "body 3") != NULL) {
             continue;
         }
-        ub_buf_clear(&trace);
-        struct ub_peer peer = dial();
+        ub_buf_clear(&ub_answerer.told);
+        struct ub_peer peer = ub_answerer_dial();
         say_in_pieces(&peer, rows[i].said, piece);
-        UB_UNTIL(loop, settled(&peer, rows[i].told, rows[i].closes));
+        UB_UNTIL(ub_answerer.loop, settled(&peer, rows[i].told, rows[i].closes));
         UB_CHECK_TEXT(without_dates(ub_peer_text(&peer)), rows[i].heard,
                       "%s: heard (pieces of %zu)", rows[i].name, piece);
-        UB_CHECK_TEXT(noted(), rows[i].told, "%s: told", rows[i].name);
+        UB_CHECK_TEXT(ub_answerer_told(), rows[i].told, "%s: told", rows[i].name);
         UB_CHECK(peer.finished == rows[i].closes, "%s: the connection %s", rows[i].name,
                  rows[i].closes ? "closes" : "stays");
         ub_peer_close(&peer, false);
@@ -323,8 +145,8 @@ static const struct {
 static void refusals(void)
 {
     for (size_t i = 0; i < UB_COUNT(bad_rows); i++) {
-        ub_buf_clear(&trace);
-        struct ub_peer peer = dial();
+        ub_buf_clear(&ub_answerer.told);
+        struct ub_peer peer = ub_answerer_dial();
         ub_peer_say_text(&peer, bad_rows[i].said);
         char status[32];
         snprintf(status, sizeof status, "HTTP/1.1 %s ", bad_rows[i].status);
@@ -335,11 +157,12 @@ static void refusals(void)
                             ",\"type\":\"invalid_request_error\",\"param\":null,"
                             "\"code\":null}}"),
                  "...with an error object");
-        UB_CHECK_TEXT(noted(), bad_rows[i].told, "...and the handler hears only what was good");
+        UB_CHECK_TEXT(ub_answerer_told(), bad_rows[i].told,
+                      "...and the handler hears only what was good");
         ub_peer_close(&peer, false);
     }
-    ub_buf_clear(&trace);
-    struct ub_peer peer = dial();
+    ub_buf_clear(&ub_answerer.told);
+    struct ub_peer peer = ub_answerer_dial();
     ub_peer_say_text(&peer, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n");
     static char block[65536];
     for (int i = 0; i < 16; i++) {
@@ -353,60 +176,63 @@ static void refusals(void)
 
 static void late_ones(void)
 {
-    struct ub_listener_options o = options();
+    struct ub_listener_options o = ub_answerer_options();
     o.head_ns = o.body_ns = o.write_ns = o.idle_ns = 30 * UB_MS;
-    open_with(o);
+    ub_answerer_open(o);
 
-    struct ub_peer peer = dial();
+    struct ub_peer peer = ub_answerer_dial();
     ub_peer_say_text(&peer, "GET /hello HT");
     UB_CHECK(ub_peer_sees_end(&peer) && strstr(ub_peer_text(&peer), "HTTP/1.1 408 "),
              "a head that does not come to its end gets 408");
     ub_peer_close(&peer, false);
 
-    peer = dial();
+    peer = ub_answerer_dial();
     ub_peer_say_text(&peer, "POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
     UB_CHECK(ub_peer_sees_end(&peer) && strstr(ub_peer_text(&peer), "HTTP/1.1 408 "),
              "so does a body");
-    UB_CHECK_TEXT(noted(), "head /wait, body 1, gone slow body; ", "...and the handler is told");
+    UB_CHECK_TEXT(ub_answerer_told(), "head /wait, body 1, gone slow body; ",
+                  "...and the handler is told");
     ub_peer_close(&peer, false);
 
-    peer = dial();
+    peer = ub_answerer_dial();
     UB_CHECK(ub_peer_sees_end(&peer) && peer.heard.len == 0, "who says nothing is closed silently");
     ub_peer_close(&peer, false);
 
-    peer = dial();
+    peer = ub_answerer_dial();
     ub_peer_say_text(&peer, GET("/hello"));
     UB_CHECK(ub_peer_hears(&peer, "hello") && ub_peer_sees_end(&peer),
              "an idle kept-alive connection too");
     ub_peer_close(&peer, false);
 
-    ub_buf_clear(&trace);
-    sent = 0;
-    wanted = (size_t)64 << 20;
-    peer = ub_peer_dial(loop, ub_listener_port(listener), 4096);
+    ub_buf_clear(&ub_answerer.told);
+    ub_answerer.sent = 0;
+    ub_answerer.wanted = (size_t)64 << 20;
+    peer = ub_peer_dial(ub_answerer.loop, ub_listener_port(ub_answerer.listener), 4096);
     ub_peer_say_text(&peer, GET("/big"));
-    UB_CHECK(UB_UNTIL(loop, has_noted("gone slow reader")), "who does not read is dropped");
+    UB_CHECK(UB_UNTIL(ub_answerer.loop, ub_answerer_was_told("gone slow reader")),
+             "who does not read is dropped");
     ub_peer_close(&peer, false);
-    close_all();
+    ub_answerer_close();
 }
 
 /* ---- leaving ---- */
 
 static void leave(const char *target, bool reset, const char *told, const char *name)
 {
-    ub_buf_clear(&trace);
-    struct ub_peer peer = dial();
+    ub_buf_clear(&ub_answerer.told);
+    struct ub_peer peer = ub_answerer_dial();
     ub_peer_say_text(&peer, target);
-    UB_UNTIL(loop, running != NULL && (has_noted("end") || has_noted("/pause")));
-    ub_loop_turn(loop, 0);
+    UB_UNTIL(ub_answerer.loop, ub_answerer.running != NULL &&
+                                   (ub_answerer_was_told("end") || ub_answerer_was_told("/pause")));
+    ub_loop_turn(ub_answerer.loop, 0);
     ub_ns left_at = ub_clock_now();
     if (reset) {
         ub_peer_close(&peer, true);
     } else {
         ub_peer_finish(&peer);
     }
-    UB_UNTIL(loop, has_noted("gone"));
-    UB_CHECK_TEXT(noted(), told, "%s", name);
+    UB_UNTIL(ub_answerer.loop, ub_answerer_was_told("gone"));
+    UB_CHECK_TEXT(ub_answerer_told(), told, "%s", name);
     UB_CHECK(ub_clock_now() - left_at < 200 * UB_MS, "...at once");
     if (!reset) {
         ub_peer_close(&peer, false);
@@ -415,7 +241,7 @@ static void leave(const char *target, bool reset, const char *told, const char *
 
 static void leavers(void)
 {
-    open_with(options());
+    ub_answerer_open(ub_answerer_options());
     leave(GET("/wait"), false, "head /wait, end, gone left; ", "a FIN while we are silent");
     leave(GET("/wait"), true, "head /wait, end, gone left; ", "a reset while we are silent");
     leave(GET("/wait") GET("/hello"), false, "head /wait, end, gone left; ",
@@ -424,69 +250,72 @@ static void leavers(void)
           "a FIN in the middle of an answer");
     leave("POST /pause HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", false,
           "head /pause, gone left; ", "a FIN while the body is paused");
-    close_all();
+    ub_answerer_close();
 
-    struct ub_listener_options o = options();
+    struct ub_listener_options o = ub_answerer_options();
     o.half_close = true;
-    open_with(o);
-    struct ub_peer peer = dial();
+    ub_answerer_open(o);
+    struct ub_peer peer = ub_answerer_dial();
     ub_peer_say_text(&peer, GET("/begin"));
     ub_peer_finish(&peer);
     UB_CHECK(ub_peer_hears(&peer, "begun"), "with half_close a FIN is not leaving...");
     for (int i = 0; i < 5; i++) {
-        ub_loop_turn(loop, UB_MS);
+        ub_loop_turn(ub_answerer.loop, UB_MS);
     }
-    UB_CHECK(running != NULL, "...also while the answer goes on");
-    if (running != NULL) {
-        ub_exchange_end(running);
+    UB_CHECK(ub_answerer.running != NULL, "...also while the answer goes on");
+    if (ub_answerer.running != NULL) {
+        ub_exchange_end(ub_answerer.running);
     }
     UB_CHECK(ub_peer_hears(&peer, "\r\n0\r\n\r\n") && ub_peer_sees_end(&peer),
              "...and it gets its whole answer");
     ub_peer_close(&peer, false);
     leave(GET("/wait"), true, "head /wait, end, gone left; ", "a reset is leaving all the same");
-    close_all();
+    ub_answerer_close();
 }
 
 /* ---- back-pressure ---- */
 
 static void slow_reader(void)
 {
-    open_with(options());
-    sent = 0;
-    wanted = (size_t)8 << 20;
-    struct ub_peer peer = ub_peer_dial(loop, ub_listener_port(listener), 4096);
+    ub_answerer_open(ub_answerer_options());
+    ub_answerer.sent = 0;
+    ub_answerer.wanted = (size_t)8 << 20;
+    struct ub_peer peer =
+        ub_peer_dial(ub_answerer.loop, ub_listener_port(ub_answerer.listener), 4096);
     ub_peer_say_text(&peer, GET("/big"));
-    UB_UNTIL(loop, sent > 0);
+    UB_UNTIL(ub_answerer.loop, ub_answerer.sent > 0);
     for (int i = 0; i < 20; i++) {
-        ub_loop_turn(loop, UB_MS);
+        ub_loop_turn(ub_answerer.loop, UB_MS);
     }
-    UB_CHECK(sent <= 160 * 1024, "a client that does not read takes %zu KiB: at most 160",
-             sent / 1024);
-    UB_CHECK(running != NULL && ub_exchange_backlog(running) <= 72 * 1024,
-             "of these, %zu KiB lie with us", running ? ub_exchange_backlog(running) / 1024 : 0);
-    UB_UNTIL(loop, (ub_peer_hear(&peer), running == NULL));
-    ub_peer_hears(&peer, peer.heard.len >= wanted ? "" : "no such text comes, it only reads on");
-    UB_CHECK(peer.heard.len > wanted && peer.heard.len < wanted + 200,
+    UB_CHECK(ub_answerer.sent <= 160 * 1024,
+             "a client that does not read takes %zu KiB: at most 160", ub_answerer.sent / 1024);
+    UB_CHECK(ub_answerer.running != NULL && ub_exchange_backlog(ub_answerer.running) <= 72 * 1024,
+             "of these, %zu KiB lie with us",
+             ub_answerer.running ? ub_exchange_backlog(ub_answerer.running) / 1024 : 0);
+    UB_UNTIL(ub_answerer.loop, (ub_peer_hear(&peer), ub_answerer.running == NULL));
+    UB_UNTIL(ub_answerer.loop, (ub_peer_hear(&peer), peer.heard.len > ub_answerer.wanted));
+    UB_CHECK(peer.heard.len > ub_answerer.wanted && peer.heard.len < ub_answerer.wanted + 200,
              "when it reads, all of it comes");
     ub_peer_close(&peer, false);
 
-    ub_buf_clear(&trace);
-    peer = dial();
+    ub_buf_clear(&ub_answerer.told);
+    peer = ub_answerer_dial();
     ub_peer_say_text(&peer, "POST /pause HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n");
-    UB_UNTIL(loop, running != NULL);
+    UB_UNTIL(ub_answerer.loop, ub_answerer.running != NULL);
     static char block[90000];
     ub_peer_say(&peer, (struct ub_slice){block, sizeof block});
     for (int i = 0; i < 5; i++) {
-        ub_loop_turn(loop, UB_MS);
+        ub_loop_turn(ub_answerer.loop, UB_MS);
     }
-    UB_CHECK_TEXT(noted(), "head /pause, ", "a paused body is not handed on");
-    if (running != NULL) {
-        ub_exchange_resume_body(running);
-        UB_CHECK_TEXT(noted(), "head /pause, ", "nothing is called from inside resume");
+    UB_CHECK_TEXT(ub_answerer_told(), "head /pause, ", "a paused body is not handed on");
+    if (ub_answerer.running != NULL) {
+        ub_exchange_resume_body(ub_answerer.running);
+        UB_CHECK_TEXT(ub_answerer_told(), "head /pause, ", "nothing is called from inside resume");
     }
-    UB_CHECK(UB_UNTIL(loop, has_noted("end, ")), "after it, all of it comes");
+    UB_CHECK(UB_UNTIL(ub_answerer.loop, ub_answerer_was_told("end, ")),
+             "after it, all of it comes");
     ub_peer_close(&peer, false);
-    close_all();
+    ub_answerer_close();
 }
 
 /* ---- draining ---- */
@@ -500,54 +329,54 @@ static void on_drained(void *user)
 
 static void draining(void)
 {
-    open_with(options());
-    struct ub_peer idle = dial(), busy = dial(), queued;
+    ub_answerer_open(ub_answerer_options());
+    struct ub_peer idle = ub_answerer_dial(), busy = ub_answerer_dial(), queued;
     ub_peer_say_text(&idle, GET("/hello"));
     ub_peer_hears(&idle, "hello");
     ub_peer_say_text(&busy, GET("/wait"));
-    UB_UNTIL(loop, has_noted("head /wait, end"));
-    struct ub_exchange *waiting = running;
-    queued = dial();
+    UB_UNTIL(ub_answerer.loop, ub_answerer_was_told("head /wait, end"));
+    struct ub_exchange *waiting = ub_answerer.running;
+    queued = ub_answerer_dial();
     ub_peer_say_text(&queued, GET("/hello"));
     drained = false;
-    ub_listener_drain(listener, on_drained, &drained);
+    ub_listener_drain(ub_answerer.listener, on_drained, &drained);
     UB_CHECK(ub_peer_sees_end(&idle), "draining closes who is idle");
     UB_CHECK(ub_peer_hears(&queued, "hello") && strstr(ub_peer_text(&queued), "Connection: close"),
              "who was waiting to be accepted is served");
     UB_CHECK(!drained, "it is not done while an exchange runs");
-    respond(waiting, 2);
-    send_text(waiting, "ok");
+    ub_answerer_respond(waiting, 2);
+    ub_answerer_send(waiting, "ok");
     ub_exchange_end(waiting);
     UB_CHECK(ub_peer_hears(&busy, "ok") && strstr(ub_peer_text(&busy), "Connection: close"),
              "the running one finishes with Connection: close");
     ub_peer_close(&idle, false);
     ub_peer_close(&busy, false);
     ub_peer_close(&queued, false);
-    UB_CHECK(UB_UNTIL(loop, drained), "then it is done");
-    ub_listener_free(listener);
+    UB_CHECK(UB_UNTIL(ub_answerer.loop, drained), "then it is done");
+    ub_listener_free(ub_answerer.listener);
 
-    open_with(options());
-    struct ub_listener_options o = options();
+    ub_answerer_open(ub_answerer_options());
+    struct ub_listener_options o = ub_answerer_options();
     const char *words = "";
-    o.port = ub_listener_port(listener);
+    o.port = ub_listener_port(ub_answerer.listener);
     o.exclusive = true;
-    UB_CHECK(ub_listener_open(loop, &o, &words) == NULL &&
+    UB_CHECK(ub_listener_open(ub_answerer.loop, &o, &words) == NULL &&
                  strcmp(words, "Address already in use") == 0,
              "an exclusive listener is refused where somebody listens");
     o.exclusive = false;
-    struct ub_listener *second = ub_listener_open(loop, &o, &words);
+    struct ub_listener *second = ub_listener_open(ub_answerer.loop, &o, &words);
     UB_CHECK(second != NULL, "another worker shares the address");
     ub_listener_free(second);
-    struct ub_peer peer = dial();
+    struct ub_peer peer = ub_answerer_dial();
     ub_peer_say_text(&peer, GET("/wait"));
-    UB_UNTIL(loop, has_noted("head /wait, end"));
+    UB_UNTIL(ub_answerer.loop, ub_answerer_was_told("head /wait, end"));
     o.idle_ns = 20 * UB_MS;
-    UB_CHECK(ub_listener_update(listener, &o), "new options while an exchange runs");
-    ub_exchange_respond(running, 200, NULL, 0, 0);
-    ub_exchange_end(running);
+    UB_CHECK(ub_listener_update(ub_answerer.listener, &o), "new options while an exchange runs");
+    ub_exchange_respond(ub_answerer.running, 200, NULL, 0, 0);
+    ub_exchange_end(ub_answerer.running);
     UB_CHECK(ub_peer_sees_end(&peer), "...count from the next wait on");
     ub_peer_close(&peer, false);
-    close_all();
+    ub_answerer_close();
 }
 
 /* ---- memory ---- */
@@ -557,85 +386,87 @@ static void idle_memory(void)
 {
     enum { COUNT = 200 };
     static struct ub_peer peers[COUNT];
-    open_with(options());
+    ub_answerer_open(ub_answerer_options());
     size_t before = 0;
     for (int i = 0; i < COUNT; i++) {
         if (i == COUNT / 2) { /* by then everything that is made once has been made */
             before = mallinfo2().uordblks;
         }
-        peers[i] = dial();
+        peers[i] = ub_answerer_dial();
         ub_peer_say_text(&peers[i], GET("/hello"));
         ub_peer_hears(&peers[i], "hello");
         ub_buf_free(&peers[i].heard);
-        ub_loop_turn(loop, 0);
-        ub_buf_free(&trace);
+        ub_loop_turn(ub_answerer.loop, 0);
+        ub_buf_free(&ub_answerer.told);
     }
     size_t each = (mallinfo2().uordblks - before) / (COUNT / 2);
-    UB_CHECK(ub_listener_connections(listener) == COUNT && each <= 1024,
+    UB_CHECK(ub_listener_connections(ub_answerer.listener) == COUNT && each <= 1024,
              "an idle connection costs %zu bytes", each);
     for (int i = 0; i < COUNT; i++) {
         ub_peer_close(&peers[i], false);
     }
-    close_all();
+    ub_answerer_close();
 }
 
 static void failing_memory(void)
 {
-    struct ub_listener_options o = options();
+    struct ub_listener_options o = ub_answerer_options();
     const char *words = "";
     int64_t tries = 0;
     do {
         ub_alloc_fail_nth(++tries);
-        listener = ub_listener_open(loop, &o, &words);
-    } while (listener == NULL && tries < 100);
+        ub_answerer.listener = ub_listener_open(ub_answerer.loop, &o, &words);
+    } while (ub_answerer.listener == NULL && tries < 100);
     ub_alloc_fail_nth(0);
-    UB_CHECK(listener != NULL && tries > 3, "opening survives each of %d failed allocations",
-             (int)tries - 1);
-    close_all();
-    open_with(options());
+    UB_CHECK(ub_answerer.listener != NULL && tries > 3,
+             "opening survives each of %d failed allocations", (int)tries - 1);
+    ub_answerer_close();
+    ub_answerer_open(ub_answerer_options());
     int64_t count = 0;
     bool crossed = false;
     for (int64_t nth = 1; count >= nth - 1 && nth < 100; nth++) { /* until none failed */
-        sent = 0;
-        wanted = (size_t)1 << 20;
-        struct ub_peer peer = ub_peer_dial(loop, ub_listener_port(listener), 8192);
+        ub_answerer.sent = 0;
+        ub_answerer.wanted = (size_t)1 << 20;
+        struct ub_peer peer =
+            ub_peer_dial(ub_answerer.loop, ub_listener_port(ub_answerer.listener), 8192);
         ub_buf_reserve(&peer.heard, (size_t)2 << 20); /* the test's own memory does not fail */
-        ub_buf_reserve(&trace, 1000);
+        ub_buf_reserve(&ub_answerer.told, 1000);
         ub_alloc_fail_nth(nth);
         ub_peer_say_text(&peer, GET("/big") GET("/stream"));
-        UB_UNTIL(loop,
-                 (ub_peer_hear(&peer), peer.finished || has_noted("head /stream, end, gone")));
-        crossed = crossed || has_noted("head /stream, end, gone done");
+        UB_UNTIL(ub_answerer.loop,
+                 (ub_peer_hear(&peer),
+                  peer.finished || ub_answerer_was_told("head /stream, end, gone")));
+        crossed = crossed || ub_answerer_was_told("head /stream, end, gone done");
         ub_peer_close(&peer, false);
-        UB_UNTIL(loop, ub_listener_connections(listener) == 0);
+        UB_UNTIL(ub_answerer.loop, ub_listener_connections(ub_answerer.listener) == 0);
         count = ub_alloc_count();
         ub_alloc_fail_nth(0);
-        ub_buf_clear(&trace);
+        ub_buf_clear(&ub_answerer.told);
     }
     UB_CHECK(count > 3 && crossed, "each of %d allocations failed once; nothing broke", (int)count);
-    struct ub_peer peer = dial();
+    struct ub_peer peer = ub_answerer_dial();
     ub_peer_say_text(&peer, GET("/hello"));
     UB_CHECK(ub_peer_hears(&peer, "hello"), "the server still serves");
     ub_peer_close(&peer, false);
-    close_all();
+    ub_answerer_close();
 }
 
 int main(void)
 {
-    loop = ub_loop_new();
-    open_with(options());
+    ub_answerer.loop = ub_loop_new();
+    ub_answerer_open(ub_answerer_options());
     requests(100000);
     requests(7);
     requests(1);
     refusals();
-    close_all();
+    ub_answerer_close();
     late_ones();
     leavers();
     slow_reader();
     draining();
     idle_memory();
     failing_memory();
-    ub_buf_free(&trace);
-    ub_loop_free(loop);
+    ub_buf_free(&ub_answerer.told);
+    ub_loop_free(ub_answerer.loop);
     return ub_test_done();
 }

@@ -217,7 +217,7 @@ static void good_ones(struct ub_listener *listener, struct ub_tls_client *client
     ub_origin_free(origin);
 }
 
-static void bad_ones(struct ub_listener *listener, uint16_t port)
+static void bad_ones(uint16_t port)
 {
     char words[UB_TLS_WORDS];
     struct ub_tls_client *strange = ub_tls_client_new(file("other.pem"), true, words);
@@ -245,12 +245,23 @@ static void bad_ones(struct ub_listener *listener, uint16_t port)
     UB_CHECK(ub_peer_sees_end(&peer), "plain HTTP on a TLS port is closed");
     ub_peer_close(&peer, false);
 
+    ub_tls_client_free(strange);
+    ub_tls_client_free(system_store);
+    ub_tls_client_free(careless);
+    ub_tls_client_free(good);
+}
+
+static void other_certificates(struct ub_listener *listener, uint16_t port)
+{
+    char words[UB_TLS_WORDS];
+    struct ub_tls_client *strange = ub_tls_client_new(file("other.pem"), true, words);
+    struct ub_tls_client *good = ub_tls_client_new(file("server.pem"), true, words);
     const struct ub_tls_server_options named = {.cert = file("other.pem"),
                                                 .key = file("other.key")};
     struct ub_tls_server *other = ub_tls_server_new(&named, words);
     struct ub_listener_options o = options(other);
     UB_CHECK(ub_listener_update(listener, &o), "a new certificate on a listener");
-    origin = new_origin(good, "127.0.0.1", port);
+    struct ub_origin *origin = new_origin(good, "127.0.0.1", port);
     UB_CHECK(call_it(origin) == UB_ERR_TLS_FAILED, "...is what new connections get: %s", it.words);
     ub_origin_free(origin);
     origin = new_origin(strange, "127.0.0.1", port);
@@ -280,8 +291,6 @@ static void bad_ones(struct ub_listener *listener, uint16_t port)
     ub_tls_server_free(other);
     ub_tls_server_free(asking);
     ub_tls_client_free(strange);
-    ub_tls_client_free(system_store);
-    ub_tls_client_free(careless);
     ub_tls_client_free(good);
 }
 
@@ -400,7 +409,8 @@ int main(void)
     failing_memory(ub_listener_port(listener), client);
     until_close(server, client, true);
     until_close(server, client, false);
-    bad_ones(listener, ub_listener_port(listener));
+    bad_ones(ub_listener_port(listener));
+    other_certificates(listener, ub_listener_port(listener));
     bad_files();
     ub_listener_free(listener);
     ub_tls_client_free(client);
