@@ -60,6 +60,7 @@ void start_attempt(struct ub_brain *brain, struct request *request, struct choic
     upstream->inflight++;
     target->inflight++;
     target->tokens += request->own_tokens;
+    target->started_at = now;
     if (choice.trial) {
         ub_breaker_trial(&target->breaker);
     }

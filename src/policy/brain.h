@@ -131,6 +131,7 @@ enum ub_action_type {
     X(ONLY_ONE, "only candidate")                         \
     X(PANIC, "everyone else is ejected too")              \
     X(TRIAL, "trial after ejection")                      \
+    X(DUE, "was bad, is due a try")                       \
     X(RETRY_ELSEWHERE, "retry elsewhere")                 \
     X(RETRY_SAME, "one more try in this tier")            \
     X(NEXT_TIER, "next tier")                             \

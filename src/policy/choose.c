@@ -3,7 +3,10 @@
 
 #include <assert.h>
 
-#define PREFIX_SHARE  0.5  /* of the prompt must be known, as in SGLang's router */
+#define PREFIX_SHARE  0.5 /* of the prompt must be known, as in SGLang's router */
+#define DUE_AFTER_NS  (5 * UB_SECOND)
+#define DUE_MEMORY_NS UB_MINUTE /* after this long without a failure nobody is due any more */
+#define DUE_ERRORS    0.01
 #define EXPLORE_SHARE 0.01 /* of prefix matches go elsewhere, so that others stay warm (llm-d) */
 
 /* Members that may have the request now, and what stands in the way of the others. */
@@ -17,6 +20,7 @@ struct field {
     uint32_t looked; /* those that are compared: all or a sample, as indices into the above */
     uint32_t looked_at[UB_TIER_MAX];
     uint16_t trial; /* a target that waits for a trial */
+    uint16_t due;   /* one that was bad and has not been tried for a while */
     uint32_t open;  /* breakers that let nothing through */
     bool full;
     ub_ns until;
@@ -103,6 +107,15 @@ static bool pardoned(const struct ub_brain *brain, const struct tier *tier, uint
     return open > stay && earlier < open - stay;
 }
 
+/* With little traffic the cheapest gets every request, and who was bad would never show that it is well
+ * again: it must be used within ten seconds of its return. */
+static bool is_due(const struct target *target, ub_ns now)
+{
+    bool failed = target->error_share > DUE_ERRORS && now - target->error_at < DUE_MEMORY_NS;
+    bool back = target->breaker.closed_at != 0 && now - target->breaker.closed_at < DUE_MEMORY_NS;
+    return (failed || back) && now - target->started_at >= DUE_AFTER_NS;
+}
+
 static void consider(const struct ub_brain *brain, struct field *field, uint32_t member, bool panic)
 {
     uint16_t index = field->tier->target[member];
@@ -127,6 +140,9 @@ static void consider(const struct ub_brain *brain, struct field *field, uint32_t
     }
     if (says == UB_BREAKER_TRY && field->trial == 0) {
         field->trial = index;
+    }
+    if (says == UB_BREAKER_GO && field->due == 0 && is_due(target, field->now)) {
+        field->due = index;
     }
     if (says == UB_BREAKER_GO || panic) {
         field->target[field->count] = index;
@@ -325,7 +341,7 @@ struct choice choose(struct ub_brain *brain, const struct request *request, uint
     field.tier = tier;
     field.now = now;
     field.count = field.open = field.looked = 0;
-    field.trial = 0;
+    field.trial = field.due = 0;
     field.full = false;
     field.until = UB_NEVER;
     field.inflight = 0;
@@ -335,6 +351,9 @@ struct choice choose(struct ub_brain *brain, const struct request *request, uint
     bool may_lose = request->attempt == 0 && request->can_retry;
     if (field.trial != 0 && (field.count == 0 || (may_lose && !panic))) {
         return (struct choice){.target = field.trial, .reason = UB_WHY_TRIAL, .trial = true};
+    }
+    if (field.due != 0 && may_lose) {
+        return (struct choice){.target = field.due, .reason = UB_WHY_DUE};
     }
     if (field.count == 0) {
         return (struct choice){.full = field.full, .until = field.until};

@@ -46,6 +46,7 @@ struct target {
     uint32_t inflight; /* requests */
     uint64_t tokens;   /* in flight */
     ub_ns rest_until;  /* Retry-After */
+    ub_ns started_at;  /* of the latest attempt */
     double error_share;
     ub_ns error_at;
     struct ub_breaker breaker;
