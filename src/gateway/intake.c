@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MEMORY_WAIT_NS (5 * UB_SECOND) /* then the client is told to come back */
+#define MEMORY_WAIT_NS (2 * UB_SECOND) /* then the client is told to come back */
 #define ADOPTIONS_MAX  8               /* reloads that may overtake one arrival */
 
 /* Client fields that upstreams get to see; nothing else of a client's head leaves. */

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,8 @@ struct ub_config *ub_stage_config(const struct ub_stage *stage, const char *yaml
 {
     struct ub_buf text = {0};
     struct ub_buf problems = {0};
-    ub_buf_add_text(&text, "listen: 127.0.0.1:0\nthreads: 1\nupstreams:\n");
+    ub_buf_printf(&text, "listen: 127.0.0.1:0\nthreads: %u\nupstreams:\n",
+                  stage->threads == 0 ? 1 : stage->threads);
     for (uint32_t i = 0; i < stage->actor_count; i++) {
         ub_buf_printf(&text, "  - {name: %c, url: \"http://127.0.0.1:%u/v1\", key: sk-up-%c}\n",
                       'a' + (int)i, ub_actor_port(stage->actors[i]), 'a' + (int)i);
@@ -77,6 +79,7 @@ int ub_guest_dial(uint16_t port)
         perror("a guest cannot connect");
         abort();
     }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     return fd;
 }
 

@@ -30,6 +30,7 @@
 struct ub_actor; /* an upstream */
 
 struct ub_stage {
+    uint32_t threads; /* set it before ub_stage_open; 0 = one */
     struct ub_actor *actors[UB_ACTORS_MAX];
     uint32_t actor_count;
     struct ub_gateway *gateway;
