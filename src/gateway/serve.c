@@ -78,6 +78,9 @@ static bool reload(void *user, struct ub_buf *words)
     }
     struct ub_config *config = ub_config_load(serve->options->file, words);
     bool ok = config != NULL && ub_gateway_reload(serve->gateway, config, words);
+    while (words->len > 0 && words->ptr[words->len - 1] == '\n') {
+        words->len--; /* the problems are lines; a message is not */
+    }
     if (ok) {
         serve->drain_ns = config->drain_time_ns;
         UB_LOG(INFO, "configuration taken over file=%s upstreams=%u models=%u",

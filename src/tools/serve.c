@@ -43,9 +43,10 @@ static void ready(void *user, const struct ub_gateway *gateway, uint16_t admin_p
     }
     print_url("\nTry:\n  curl -N ", tls, &config->listen[0], ub_gateway_port(gateway, 0));
     fprintf(stderr,
-            "/v1/chat/completions -H 'content-type: application/json' \\\n"
+            "/v1/chat/completions -H 'content-type: application/json'%s \\\n"
             "    -d '{\"model\":\"%s\",\"stream\":true,\"messages\":[{\"role\":\"user\","
             "\"content\":\"Hello\"}]}'\n",
+            config->tenant_count > 0 ? " -H \"authorization: Bearer $KEY\"" : "",
             strcmp(model, "*") == 0 ? "MODEL" : model);
     fflush(stderr);
 }
