@@ -170,7 +170,7 @@ void ub_attempt_start(struct ub_request *request, const struct ub_action *action
     attempt->started_at = now;
     attempt->length = -1;
     attempt->held.max = UB_HELD_MAX + UB_READ_MAX;
-    ub_relay_init(&attempt->relay, !request->wants_usage);
+    ub_relay_init(&attempt->relay, !request->wants_usage, request->worker->parts);
     attempt->next = request->attempts;
     request->attempts = attempt;
     request->calls++;

@@ -13,10 +13,36 @@
 #define MEMORY_WAIT_NS (2 * UB_SECOND) /* then the client is told to come back */
 #define ADOPTIONS_MAX  8               /* reloads that may overtake one arrival */
 
-/* Client fields that upstreams get to see; nothing else of a client's head leaves. */
-static const char *const passed_names[] = {"traceparent", "tracestate", "idempotency-key",
-                                           "openai-beta"};
-_Static_assert(UB_COUNT(passed_names) == UB_PASSED_FIELDS, "room for each of them");
+/* The fields that we look for when the body is there, in one pass over the head. The first ones are
+ * those that upstreams get to see; nothing else of a client's head leaves. */
+enum { TIMEOUT = UB_PASSED_FIELDS, READ_TIMEOUT, WHOLE_TIMEOUT, COOKIE, WANTED };
+static const struct ub_slice wanted[WANTED] = {
+    {"traceparent", 11},
+    {"tracestate", 10},
+    {"idempotency-key", 15},
+    {"openai-beta", 11},
+    [TIMEOUT] = {"x-unbusy-timeout", 16},
+    [READ_TIMEOUT] = {"x-stainless-read-timeout", 24},
+    [WHOLE_TIMEOUT] = {"x-stainless-timeout", 19},
+    [COOKIE] = {"cookie", 6},
+};
+
+/* The value of the first field of each name; empty when there is none. */
+static void pick(const struct ub_http_head *head, struct ub_slice values[WANTED])
+{
+    for (int k = 0; k < WANTED; k++) {
+        values[k] = (struct ub_slice){"", 0};
+    }
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        struct ub_slice name = head->field[i].name;
+        for (int k = 0; k < WANTED; k++) {
+            if (name.len == wanted[k].len && values[k].len == 0 &&
+                ub_slice_eq_nocase(name, wanted[k])) {
+                values[k] = head->field[i].value;
+            }
+        }
+    }
+}
 
 static void refuse_now(struct ub_request *request, enum ub_error outcome,
                        const struct ub_refusal *refusal)
@@ -186,12 +212,10 @@ void ub_intake_tick(struct ub_request *request)
 
 /* --- arriving -------------------------------------------------------------------------------- */
 
-static bool keep_passed_fields(struct ub_request *request)
+static bool keep_passed_fields(struct ub_request *request, const struct ub_slice *values)
 {
-    struct ub_slice values[UB_PASSED_FIELDS];
     size_t size = 0;
     for (uint32_t i = 0; i < UB_PASSED_FIELDS; i++) {
-        values[i] = ub_http_value(request->head, passed_names[i]);
         size += values[i].len;
     }
     if (size == 0) {
@@ -204,8 +228,8 @@ static bool keep_passed_fields(struct ub_request *request)
     for (uint32_t i = 0; i < UB_PASSED_FIELDS; i++) {
         if (values[i].len > 0) {
             memcpy(at, values[i].ptr, values[i].len);
-            request->passed[request->passed_count++] = (struct ub_http_field){
-                ub_slice_of(passed_names[i]), (struct ub_slice){at, values[i].len}};
+            request->passed[request->passed_count++] =
+                (struct ub_http_field){wanted[i], (struct ub_slice){at, values[i].len}};
             at += values[i].len;
         }
     }
@@ -228,21 +252,18 @@ static ub_ns seconds_of(struct ub_slice text)
 
 /* How long the client will wait for its answer, as it says itself; 0 = it does not say. The SDKs'
  * own figure is about reads, so it bounds only an answer that comes as a whole. */
-static ub_ns client_patience(const struct ub_request *request)
+static ub_ns client_patience(const struct ub_request *request, const struct ub_slice *values)
 {
     ub_ns patience_ns = 0;
-    if (ub_duration_parse(ub_http_value(request->head, "x-unbusy-timeout"), &patience_ns) &&
+    if (values[TIMEOUT].len > 0 && ub_duration_parse(values[TIMEOUT], &patience_ns) &&
         patience_ns > 0) {
         return patience_ns;
     }
     if (request->stream) {
         return 0;
     }
-    patience_ns = seconds_of(ub_http_value(request->head, "x-stainless-read-timeout"));
-    if (patience_ns == 0) {
-        patience_ns = seconds_of(ub_http_value(request->head, "x-stainless-timeout"));
-    }
-    return patience_ns;
+    patience_ns = seconds_of(values[READ_TIMEOUT]);
+    return patience_ns != 0 ? patience_ns : seconds_of(values[WHOLE_TIMEOUT]);
 }
 
 static uint64_t hash_of(struct ub_slice text)
@@ -254,11 +275,12 @@ static uint64_t hash_of(struct ub_slice text)
     return text.len == 0 ? 0 : ub_mix64(hash);
 }
 
-static void fill_arrival(struct ub_request *request, struct ub_arrival *arrival)
+static void fill_arrival(struct ub_request *request, const struct ub_slice *values,
+                         struct ub_arrival *arrival)
 {
     const struct ub_scan_fields *asked = ub_scan_fields(request->scan);
     const struct ub_model_config *model = &request->view->setup->config->models[request->model];
-    ub_ns patience_ns = client_patience(request);
+    ub_ns patience_ns = client_patience(request, values);
     arrival->stream = request->stream;
     arrival->heartbeat = request->stream;
     arrival->can_retry = true;
@@ -266,8 +288,7 @@ static void fill_arrival(struct ub_request *request, struct ub_arrival *arrival)
     arrival->max_tokens = asked->max_tokens;
     arrival->client_deadline = patience_ns == 0 ? 0 : ub_clock_now() + patience_ns;
     if (model->affinity_cookie != NULL) {
-        request->cookie_key =
-            ub_cookie_read(ub_http_value(request->head, "cookie"), model->affinity_cookie);
+        request->cookie_key = ub_cookie_read(values[COOKIE], model->affinity_cookie);
     }
     if (model->affinity_header != NULL) {
         arrival->header_hash = hash_of(ub_http_value(request->head, model->affinity_header));
@@ -298,7 +319,7 @@ static bool find_model(struct ub_request *request)
     return false;
 }
 
-static bool read_fields(struct ub_request *request)
+static bool read_fields(struct ub_request *request, const struct ub_slice *values)
 {
     const struct ub_scan_fields *asked = ub_scan_fields(request->scan);
     UB_ACCESS_TEXT(request->model_name, ub_slice_of(asked->model_name));
@@ -313,7 +334,8 @@ static bool read_fields(struct ub_request *request)
     }
     request->stream = asked->stream && request->endpoint != UB_ENDPOINT_EMBEDDINGS;
     request->wants_usage = asked->wants_usage;
-    if (!ub_body_finish(&request->body, &request->body_bytes) || !keep_passed_fields(request)) {
+    if (!ub_body_finish(&request->body, &request->body_bytes) ||
+        !keep_passed_fields(request, values)) {
         refuse_as(request, UB_ERR_NO_MEMORY);
         return false;
     }
@@ -341,7 +363,9 @@ void ub_intake_arrive(struct ub_request *request)
         refuse_now(request, request->outcome, &request->refusal);
         return;
     }
-    if (!read_fields(request)) {
+    struct ub_slice values[WANTED];
+    pick(request->head, values);
+    if (!read_fields(request, values)) {
         return;
     }
     for (int i = 0; i < ADOPTIONS_MAX; i++) {
@@ -349,7 +373,7 @@ void ub_intake_arrive(struct ub_request *request)
             return;
         }
         struct ub_event event = {.type = UB_EV_ARRIVED};
-        fill_arrival(request, &event.arrived);
+        fill_arrival(request, values, &event.arrived);
         const struct ub_setup *setup = request->view->setup;
         switch (ub_worker_arrive(request->worker, &event,
                                  setup->config->routes.models[request->model].key, request,

@@ -1,8 +1,8 @@
 #include "gateway/relay.h"
 
-void ub_relay_init(struct ub_relay *relay, bool strip_usage)
+void ub_relay_init(struct ub_relay *relay, bool strip_usage, struct ub_slice *parts)
 {
-    *relay = (struct ub_relay){.strip_usage = strip_usage};
+    *relay = (struct ub_relay){.strip_usage = strip_usage, .parts = parts};
     ub_sse_init(&relay->sse, UB_SSE_EVENT_MAX);
 }
 

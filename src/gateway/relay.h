@@ -26,7 +26,7 @@ enum ub_relay_found {
 
 struct ub_relay {
     struct ub_sse sse;
-    struct ub_slice parts[UB_RELAY_PARTS];
+    struct ub_slice *parts; /* UB_RELAY_PARTS, lent: nothing is in them between two reads */
     uint32_t part_count;
     uint32_t events;  /* relayed, all in all */
     uint32_t payload; /* payload events among them */
@@ -39,7 +39,7 @@ struct ub_relay {
     struct ub_buf joined;    /* its data, when something was cut out of them */
 };
 
-void ub_relay_init(struct ub_relay *relay, bool strip_usage);
+void ub_relay_init(struct ub_relay *relay, bool strip_usage, struct ub_slice *parts);
 void ub_relay_close(struct ub_relay *relay);
 enum ub_relay_found ub_relay_next(struct ub_relay *relay, struct ub_slice *in);
 

@@ -10,6 +10,7 @@
 
 #include "base/random.h"
 #include "gateway/body.h"
+#include "gateway/relay.h"
 #include "gateway/view.h"
 #include "net/loop.h"
 #include "net/server.h"
@@ -49,8 +50,9 @@ struct ub_worker {
     struct ub_view *view; /* the present one */
     struct ub_door *doors;
     const struct ub_metrics_shard *shard;
-    struct ub_random random;     /* request ids, jitter */
-    struct ub_request *requests; /* all that live here */
+    struct ub_random random;               /* request ids, jitter */
+    struct ub_slice parts[UB_RELAY_PARTS]; /* what one read brings a client */
+    struct ub_request *requests;           /* all that live here */
     uint32_t request_count;
     uint32_t probe_count;
     uint32_t patient_count; /* requests that the tick has to look at */

@@ -143,8 +143,8 @@ static void gather_new(struct gathered *gathered)
 
 static bool gathered_is(const struct gathered *gathered, const char *text)
 {
-    return gathered->len < sizeof gathered->text && strlen(text) == gathered->len &&
-           memcmp(gathered->text, text, gathered->len) == 0;
+    return gathered->len < sizeof gathered->text && text[0] == gathered->text[0] &&
+           strlen(text) == gathered->len && memcmp(gathered->text, text, gathered->len) == 0;
 }
 
 /* The text as a zero-terminated string, when it is whole and fits. */
