@@ -4,7 +4,8 @@ const struct ub_http_field *ub_http_find(const struct ub_http_head *head, const 
 {
     struct ub_slice wanted = ub_slice_of(name);
     for (uint32_t i = 0; i < head->field_count; i++) {
-        if (ub_slice_eq_nocase(head->field[i].name, wanted)) {
+        struct ub_slice given = head->field[i].name;
+        if (given.len == wanted.len && ub_slice_eq_nocase(given, wanted)) {
             return &head->field[i];
         }
     }

@@ -96,10 +96,18 @@ void ub_http1_write_field(struct ub_buf *out, struct ub_slice name, struct ub_sl
 {
     assert(name.len > 0 && is_all(name, UB_OCTET_TOKEN));
     assert(is_all(value, UB_OCTET_TEXT));
-    ub_buf_add_slice(out, name);
-    ub_buf_add(out, ": ", 2);
-    ub_buf_add_slice(out, value);
-    ub_buf_add(out, "\r\n", 2);
+    size_t len = name.len + 2 + value.len + 2;
+    char *at = ub_buf_reserve(out, len); /* once: a head has many fields */
+    if (at == NULL) {
+        return;
+    }
+    memcpy(at, name.ptr, name.len);
+    memcpy(at + name.len, ": ", 2);
+    if (value.len > 0) {
+        memcpy(at + name.len + 2, value.ptr, value.len);
+    }
+    memcpy(at + len - 2, "\r\n", 2);
+    out->len += len;
 }
 
 void ub_http1_write_end(struct ub_buf *out)
