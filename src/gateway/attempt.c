@@ -53,11 +53,25 @@ static void lingered(struct ub_timer *timer)
     drop_call(timer->user);
 }
 
+/* What is held counts against the budget for bodies, too. */
+static void charge(struct ub_attempt *attempt)
+{
+    struct ub_budget *budget = &attempt->request->worker->gateway->budget;
+    atomic_fetch_add(&budget->memory, attempt->held.cap - attempt->charged);
+    attempt->charged = attempt->held.cap;
+}
+
+static void let_go(struct ub_attempt *attempt)
+{
+    ub_buf_free(&attempt->held);
+    charge(attempt);
+}
+
 void ub_attempt_mute(struct ub_attempt *attempt)
 {
     attempt->mute = true;
     ub_relay_close(&attempt->relay);
-    ub_buf_free(&attempt->held);
+    let_go(attempt);
     if (attempt->call_over || attempt->lingers) {
         return;
     }
@@ -192,6 +206,7 @@ static void keep(struct ub_kept *kept, struct ub_attempt *attempt, bool stream)
         .bytes = attempt->held,
     };
     attempt->held = (struct ub_buf){0};
+    charge(attempt);
 }
 
 static void refused(struct ub_attempt *attempt)
@@ -310,9 +325,11 @@ static void on_plain(struct ub_attempt *attempt, struct ub_slice chunk)
         return;
     }
     ub_buf_add_slice(&attempt->held, chunk);
+    charge(attempt);
+    bool room = ub_budget_has_room(&attempt->request->worker->gateway->budget);
     if (attempt->held.failed) {
         end(attempt, UB_ERR_NO_MEMORY);
-    } else if (attempt->held.len > UB_HELD_MAX) {
+    } else if (attempt->held.len > (room ? UB_HELD_MAX : UB_HELD_MIN)) {
         first_payload(attempt);
     }
 }
@@ -360,7 +377,7 @@ void ub_attempt_forward(struct ub_attempt *attempt)
     }
     struct ub_slice held = ub_buf_slice(&attempt->held);
     pass(attempt, &held, 1);
-    ub_buf_free(&attempt->held);
+    let_go(attempt);
 }
 
 void ub_attempt_finish(struct ub_attempt *attempt)

@@ -18,6 +18,7 @@
 #include "net/call.h"
 
 #define UB_HELD_MAX ((size_t)1024 * 1024)
+#define UB_HELD_MIN ((size_t)64 * 1024) /* while the budget for bodies is used up */
 
 enum ub_attempt_kind {
     UB_ATTEMPT_ASKED, /* no head yet */
@@ -43,6 +44,7 @@ struct ub_attempt {
     char type[64];  /* its Content-Type */
     struct ub_relay relay;
     struct ub_buf held; /* not sent yet */
+    size_t charged;     /* of it, to the budget for bodies */
     ub_ns started_at;
     ub_ns progress_at; /* the brain was told of payload */
     ub_ns not_before;

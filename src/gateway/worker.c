@@ -9,7 +9,8 @@
 #include <signal.h>
 #include <sys/random.h>
 
-#define TICK_NS (100 * UB_MS)
+#define TICK_NS  (100 * UB_MS)
+#define PULSE_NS UB_SECOND
 
 static void arm(struct ub_worker *worker, ub_ns wake_at)
 {
@@ -191,6 +192,25 @@ void ub_worker_patient(struct ub_worker *worker, int by)
     worker->patient_count += (uint32_t)by;
 }
 
+static void set(struct ub_worker *worker, enum ub_metric metric, enum ub_metric_side side,
+                uint64_t value)
+{
+    atomic_store_explicit(ub_metrics_cell(worker->shard, metric, side, 0), value,
+                          memory_order_relaxed);
+}
+
+/* What the loop counts by itself becomes visible. */
+static void pulse(struct ub_timer *timer)
+{
+    struct ub_worker *worker = timer->user;
+    const struct ub_loop_counts *counts = &worker->loop->counts;
+    set(worker, UB_METRIC_CONNECTIONS, UB_SIDE_CLIENT, counts->clients);
+    set(worker, UB_METRIC_CONNECTIONS, UB_SIDE_UPSTREAM, counts->upstreams);
+    set(worker, UB_METRIC_CONNECTIONS_OPENED, UB_SIDE_CLIENT, counts->accepted);
+    set(worker, UB_METRIC_CONNECTIONS_OPENED, UB_SIDE_UPSTREAM, counts->dialled);
+    ub_timer_start(worker->loop, timer, ub_loop_now(worker->loop) + PULSE_NS);
+}
+
 bool ub_worker_init(struct ub_worker *worker, struct ub_gateway *gateway, uint16_t number)
 {
     *worker = (struct ub_worker){
@@ -200,9 +220,11 @@ bool ub_worker_init(struct ub_worker *worker, struct ub_gateway *gateway, uint16
         .brain_at = UB_NEVER,
         .brain_timer = {.fire = brain_due},
         .tick = {.fire = tick},
+        .pulse = {.fire = pulse},
     };
     worker->brain_timer.user = worker;
     worker->tick.user = worker;
+    worker->pulse.user = worker;
     if (getrandom(&worker->random.state, sizeof worker->random.state, 0) < 0) {
         worker->random.state = (uint64_t)ub_clock_wall() + number;
     }
@@ -222,6 +244,7 @@ void ub_worker_close(struct ub_worker *worker)
     ub_doors_close(worker);
     ub_timer_stop(worker->loop, &worker->brain_timer);
     ub_timer_stop(worker->loop, &worker->tick);
+    ub_timer_stop(worker->loop, &worker->pulse);
     ub_view_release(worker->view);
     ub_loop_free(worker->loop);
     worker->loop = NULL;
@@ -231,6 +254,7 @@ static void *run(void *user)
 {
     struct ub_worker *worker = user;
     struct ub_gateway *gateway = worker->gateway;
+    pulse(&worker->pulse);
     fetch(worker);
     ub_loop_run(worker->loop);
     bool last = atomic_fetch_add(&gateway->ended_count, 1) + 1 == gateway->worker_count;

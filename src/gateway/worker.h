@@ -59,6 +59,7 @@ struct ub_worker {
     struct ub_timer brain_timer;
     ub_ns brain_at;
     struct ub_timer tick;
+    struct ub_timer pulse;
     bool carrying; /* a bag is being carried out */
     bool more;     /* mail came up meanwhile */
     bool drain_begun;

@@ -366,6 +366,7 @@ static void on_writable(struct ub_stream *stream)
 
 static void on_closed(struct ub_stream *stream)
 {
+    stream->loop->counts.upstreams--;
     ub_free(of_stream(stream));
 }
 

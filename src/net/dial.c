@@ -166,6 +166,8 @@ static int start_try(struct ub_dial *dial, const struct ub_address_ip *address)
         return rc;
     }
     connection->stream.read_max = UB_ANSWER_READ_MAX;
+    dial->origin->loop->counts.dialled++;
+    dial->origin->loop->counts.upstreams++;
     dial->tries[dial->try_count++] = connection;
     return 0;
 }

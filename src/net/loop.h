@@ -29,6 +29,14 @@ struct ub_task {
 struct ub_resolver;    /* resolve.h */
 struct ub_tls_scratch; /* tls.c */
 
+/* Connections of this loop, for metrics. */
+struct ub_loop_counts {
+    uint64_t accepted; /* so far */
+    uint64_t dialled;
+    uint32_t clients; /* open now */
+    uint32_t upstreams;
+};
+
 struct ub_loop {
     uv_loop_t uv;
     char *read_buffer; /* UB_READ_MAX bytes; belongs to whoever is reading, for one callback */
@@ -44,6 +52,7 @@ struct ub_loop {
     int reserve_fd; /* given up so that a running request can still open a connection; -1 = gone */
     struct ub_resolver *resolver;       /* made with the first name that is looked up */
     struct ub_tls_scratch *tls_scratch; /* made with the first encrypted byte */
+    struct ub_loop_counts counts;
 };
 
 /* NULL without memory or file descriptors. */

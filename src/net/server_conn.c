@@ -408,6 +408,7 @@ static void on_opened(struct ub_stream *stream)
 
 static void on_closed(struct ub_stream *stream)
 {
+    stream->loop->counts.clients--;
     ub_free(of_stream(stream));
 }
 
@@ -449,6 +450,8 @@ bool ub_server_conn_new(struct ub_listener *listener, int fd, const struct ub_ad
     conn->prev->next = conn;
     listener->conns.prev = conn;
     listener->count++;
+    listener->loop->counts.accepted++;
+    listener->loop->counts.clients++;
     arm_input(conn, tls != NULL ? listener->head_due : listener->idle_due); /* the handshake */
     return true;
 }
