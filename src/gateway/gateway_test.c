@@ -256,6 +256,16 @@ static void deadlines(void)
 
 /* --- clients that leave or are slow ---------------------------------------------------------- */
 
+static bool was_counted(const struct ub_stage *stage, const char *line)
+{
+    struct ub_buf text = {0};
+    ub_metrics_render(stage->gateway->metrics, &text);
+    ub_buf_add(&text, "", 1);
+    bool found = has(text.ptr, line);
+    ub_buf_free(&text);
+    return found;
+}
+
 static void a_client_that_leaves(const char *script, const char *body, const char *words)
 {
     struct ub_stage stage = stage_of(SCRIPTS(script), NULL, "");
@@ -273,18 +283,25 @@ static void a_client_that_leaves(const char *script, const char *body, const cha
     ub_ns took_ns = ub_actor_hung_up_at(&stage, 0) - left_at;
     UB_CHECK(closed && took_ns < 50 * UB_MS, "%s: its attempt is cancelled at once (%.1f ms)",
              words, (double)took_ns / 1e6);
+    UB_CHECK(
+        UB_AWAIT(was_counted(&stage, "requests_total{model=\"m\",outcome=\"client_gone\"} 1\n")) &&
+            was_counted(&stage, "attempts_total{upstream=\"a\",error=\"client_gone\"} 1\n") &&
+            was_counted(&stage, "requests_running{model=\"m\"} 0\n"),
+        "%s: and it is settled once", words);
     ub_stage_close(&stage);
 }
 
 static void a_slow_reader(void)
 {
-    struct ub_stage stage = stage_of(SCRIPTS("big 20000000"), NULL, "");
+    struct ub_stage stage =
+        stage_of(SCRIPTS("big 20000000"), NULL, "models: [{name: m, stall: 150ms}]\n");
     int fd = ub_guest_dial(stage.port);
     ub_guest_say(fd, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 13\r\n\r\n"
                      "{\"model\":\"m\"}");
     nanosleep(&(struct timespec){.tv_nsec = 400000000}, NULL); /* it reads nothing */
     struct ub_guest guest = ub_guest_hear(fd);
-    UB_CHECK(guest.whole && guest.body.len > 20000000, "a slow reader gets all of it in the end");
+    UB_CHECK(guest.whole && guest.body.len > 20000000,
+             "a slow reader gets all of it in the end: that is no stall");
     ub_guest_free(&guest);
     ub_stage_close(&stage);
 }

@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <sys/random.h>
 
-#define TICK_NS  (100 * UB_MS)
+#define TICK_NS  (25 * UB_MS)
 #define PULSE_NS UB_SECOND
 
 static void arm(struct ub_worker *worker, ub_ns wake_at)
