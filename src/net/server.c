@@ -16,7 +16,8 @@
 #define ACCEPTS_PER_TURN 64
 #define PAUSE_NS         (100 * UB_MS) /* of accepting, when descriptors have run out */
 #define LINGER_NS        (5 * UB_SECOND)
-#define BACKLOG          4096 /* the kernel takes at most net.core.somaxconn */
+#define DRAIN_LINGER_NS  (200 * UB_MS) /* see arm_linger */
+#define BACKLOG          4096          /* the kernel takes at most net.core.somaxconn */
 
 /* The kernel doubles SO_SNDBUF; what is not yet sent stays near the low-water mark. See the 256 KiB
  * in stream.h. */
@@ -174,17 +175,17 @@ static int listening_socket(const struct ub_address_ip *address, bool exclusive)
 static bool take_options(struct ub_listener *listener, const struct ub_listener_options *options)
 {
     struct ub_timers *timers = &listener->loop->timers;
-    struct ub_deadline_class *got[5];
-    ub_ns durations[] = {options->head_ns, options->body_ns, options->write_ns, options->idle_ns,
-                         LINGER_NS};
+    struct ub_deadline_class *got[6];
+    ub_ns durations[] = {options->head_ns, options->body_ns, options->write_ns,
+                         options->idle_ns, LINGER_NS,        DRAIN_LINGER_NS};
     bool whole = true;
     for (size_t i = 0; i < UB_COUNT(got); i++) {
         got[i] = ub_deadline_class_hold(timers, durations[i]);
         whole = whole && got[i] != NULL;
     }
-    struct ub_deadline_class **slots[] = {&listener->head_due, &listener->body_due,
-                                          &listener->write_due, &listener->idle_due,
-                                          &listener->linger_due};
+    struct ub_deadline_class **slots[] = {&listener->head_due,   &listener->body_due,
+                                          &listener->write_due,  &listener->idle_due,
+                                          &listener->linger_due, &listener->drain_linger_due};
     for (size_t i = 0; i < UB_COUNT(got); i++) {
         ub_deadline_class_release(whole ? *slots[i] : got[i]);
         if (whole) {
@@ -317,6 +318,7 @@ void ub_listener_free(struct ub_listener *listener)
     ub_deadline_class_release(listener->write_due);
     ub_deadline_class_release(listener->idle_due);
     ub_deadline_class_release(listener->linger_due);
+    ub_deadline_class_release(listener->drain_linger_due);
     ub_free(listener);
 }
 

@@ -61,6 +61,14 @@ void ub_server_conn_end(struct ub_server_conn *conn, enum ub_gone why)
     close_now(conn, reset);
 }
 
+/* Clients that pool their connections leave one open until they need it again, so a drain does not
+ * wait for their FIN: without unread bytes the kernel delivers our last word also after a close. */
+static void arm_linger(struct ub_server_conn *conn)
+{
+    const struct ub_listener *listener = conn->listener;
+    arm_input(conn, listener->draining ? listener->drain_linger_due : listener->linger_due);
+}
+
 /* Our last word is written: FIN, and a while to read it. Closing at once would send a reset when
  * unread bytes are there, and that may overtake the word (RFC 9112, 9.6). */
 static void linger(struct ub_server_conn *conn)
@@ -70,7 +78,7 @@ static void linger(struct ub_server_conn *conn)
     ub_buf_free(&conn->out);
     ub_http1_close(&conn->parser);
     ub_deadline_disarm(&conn->output_due);
-    arm_input(conn, conn->listener->linger_due);
+    arm_linger(conn);
     ub_stream_shutdown(&conn->stream);
     ub_stream_resume(&conn->stream);
     if (conn->stream.input_over) {
@@ -89,6 +97,9 @@ void ub_server_conn_settle_soon(struct ub_server_conn *conn, enum ub_gone why)
 void ub_server_conn_drain(struct ub_server_conn *conn)
 {
     conn->keep_alive = false;
+    if (conn->phase == UB_PHASE_LINGER && !conn->close_after) {
+        arm_linger(conn);
+    }
     if (conn->phase == UB_PHASE_IDLE && !conn->stream.input_over) {
         ub_stream_read(&conn->stream); /* a request may have come this very moment */
     }

@@ -83,7 +83,8 @@ struct ub_listener {
     struct ub_server_conn conns; /* sentinel: only prev and next */
     uint32_t count;
     uint32_t running;
-    struct ub_deadline_class *head_due, *body_due, *write_due, *idle_due, *linger_due;
+    struct ub_deadline_class *head_due, *body_due, *write_due, *idle_due, *linger_due,
+        *drain_linger_due;
     ub_ns date_at; /* the second that `date` stands for */
     char date[32];
 };
@@ -98,7 +99,7 @@ void ub_listener_conn_gone(struct ub_listener *listener, struct ub_server_conn *
 bool ub_server_conn_new(struct ub_listener *listener, int fd, const struct ub_address_ip *peer);
 /* Closes now; a running exchange is `gone` for this reason. */
 void ub_server_conn_end(struct ub_server_conn *conn, enum ub_gone why);
-/* An idle connection goes, a busy one after its exchange. */
+/* An idle connection goes, a busy one after its exchange, a lingering one soon. */
 void ub_server_conn_drain(struct ub_server_conn *conn);
 /* Everything was written: `ended` exchanges settle, refused ones linger. */
 void ub_server_conn_flushed(struct ub_server_conn *conn);
