@@ -319,6 +319,24 @@ static bool find_model(struct ub_request *request)
     return false;
 }
 
+/* In OpenAI's words. Embeddings know no streams: there the field is the upstream's affair. */
+static bool check_types(struct ub_request *request)
+{
+    const struct ub_scan_fields *asked = ub_scan_fields(request->scan);
+    char words[128];
+    if (asked->wrong_param == NULL || request->endpoint == UB_ENDPOINT_EMBEDDINGS) {
+        return true;
+    }
+    snprintf(words, sizeof words, "Invalid type for '%s': expected %s, but got %s instead.",
+             asked->wrong_param, asked->wrong_want, asked->wrong_got);
+    refuse_now(request, UB_ERR_BAD_REQUEST,
+               &(struct ub_refusal){.status = 400,
+                                    .code = "invalid_type",
+                                    .param = asked->wrong_param,
+                                    .message = ub_slice_of(words)});
+    return false;
+}
+
 static bool read_fields(struct ub_request *request, const struct ub_slice *values)
 {
     const struct ub_scan_fields *asked = ub_scan_fields(request->scan);
@@ -330,6 +348,9 @@ static bool read_fields(struct ub_request *request, const struct ub_slice *value
                                         .param = "model",
                                         .message = UB_LIT("the field \"model\" is missing, too "
                                                           "long, or not a string")});
+        return false;
+    }
+    if (!check_types(request)) {
         return false;
     }
     request->stream = asked->stream && request->endpoint != UB_ENDPOINT_EMBEDDINGS;

@@ -65,6 +65,20 @@ static const struct {
      "request_error\",\"param\":null,\"code\":\"bad_request\"}}",
      "1"},
 
+    {"a stream that is no boolean is refused, whoever would take it", STREAM, NULL,
+     "{\"model\":\"m\",\"stream\":\"true\",\"messages\":[]}", 400,
+     "{\"error\":{\"message\":\"Invalid type for 'stream': expected a boolean, but got a string "
+     "instead.\",\"type\":\"invalid_request_error\",\"param\":\"stream\",\"code\":\"invalid_type\"}"
+     "}",
+     NULL},
+    {"so are stream options that are no object", STREAM, NULL,
+     "{\"model\":\"m\",\"stream\":true,\"stream_options\":5,\"messages\":[]}", 400,
+     "{\"error\":{\"message\":\"Invalid type for 'stream_options': expected an object, but got a "
+     "number "
+     "instead.\",\"type\":\"invalid_request_error\",\"param\":\"stream_options\",\"code\":"
+     "\"invalid_type\"}}",
+     NULL},
+
     {"a stream that is busy", BUSY, STREAM, TALK, 200, WHOLE, "2"},
     {"a stream that breaks before its first payload",
      "stream\nevent " ROLE "\nraw : keep-alive\\n\\n\ncut", STREAM, TALK, 200, WHOLE, "2"},
@@ -94,6 +108,10 @@ static const struct {
      NULL, TALK, 200, SAY(HE) SAY(STOP) SAY("[DONE]"), "1"},
     {"CRLF stays CRLF", "stream\nraw data: " HE "\\r\\n\\r\\n\nevent " STOP "\ndone", NULL, TALK,
      200, "data: " HE "\r\n\r\n" SAY(STOP) SAY("[DONE]"), "1"},
+    {"usage that is null was our wish, not the client's",
+     "stream\nevent {\"choices\":[{\"delta\":{\"content\":\"he\"}}],\"usage\":null}\nevent " STOP
+     "\nevent " COUNTED "\ndone",
+     NULL, TALK, 200, SAY(HE) SAY(STOP) SAY("[DONE]"), "1"},
     {"usage beside the last choice is cut out",
      "stream\nevent " HE "\nevent "
      "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{"

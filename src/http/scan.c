@@ -1,6 +1,7 @@
 #include "http/scan.h"
 
 #include "base/alloc.h"
+#include "http/gathered.h"
 #include "http/json.h"
 #include "http/prompt.h"
 #include <stdarg.h>
@@ -67,13 +68,6 @@ static const struct {
     {"grammar", GRAMMAR},
 };
 
-/* A key or a value of which we need the text: its beginning, and whether that is all. */
-struct gathered {
-    uint32_t len; /* of all of it */
-    bool has_nul;
-    char text[256];
-};
-
 struct ub_scan {
     struct ub_json json;
     struct ub_prompt prompt;
@@ -119,42 +113,6 @@ const struct ub_scan_fields *ub_scan_fields(const struct ub_scan *scan)
 const char *ub_scan_bad(const struct ub_scan *scan)
 {
     return scan->bad;
-}
-
-static void gather(struct gathered *gathered, struct ub_slice part)
-{
-    size_t room = sizeof gathered->text - 1;
-    if (gathered->len < room) {
-        size_t len = part.len < room - gathered->len ? part.len : room - gathered->len;
-        memcpy(gathered->text + gathered->len, part.ptr, len);
-        gathered->text[gathered->len + len] = '\0';
-    }
-    gathered->has_nul = gathered->has_nul || memchr(part.ptr, '\0', part.len) != NULL;
-    gathered->len =
-        (uint32_t)(part.len < UINT32_MAX - gathered->len ? gathered->len + part.len : UINT32_MAX);
-}
-
-static void gather_new(struct gathered *gathered)
-{
-    gathered->len = 0;
-    gathered->has_nul = false;
-    gathered->text[0] = '\0';
-}
-
-static bool gathered_is(const struct gathered *gathered, const char *text)
-{
-    return gathered->len < sizeof gathered->text && text[0] == gathered->text[0] &&
-           strlen(text) == gathered->len && memcmp(gathered->text, text, gathered->len) == 0;
-}
-
-/* The text as a zero-terminated string, when it is whole and fits. */
-static bool gathered_copy(const struct gathered *gathered, char *out, size_t size)
-{
-    if (gathered->has_nul || gathered->len >= size || gathered->len >= sizeof gathered->text) {
-        return false;
-    }
-    memcpy(out, gathered->text, gathered->len + 1);
-    return true;
 }
 
 static void fail(struct ub_scan *scan, const char *format, ...)
@@ -343,6 +301,39 @@ static void number_over(struct ub_scan *scan)
     }
 }
 
+static const char *kind_of(enum ub_json_found found)
+{
+    switch (found) {
+    case UB_JSON_OBJECT:
+        return "an object";
+    case UB_JSON_ARRAY:
+        return "an array";
+    case UB_JSON_STRING:
+        return "a string";
+    case UB_JSON_NUMBER:
+        return "a number";
+    default:
+        return "a boolean";
+    }
+}
+
+static void note_wrong(struct ub_scan *scan, enum ub_json_found found, const char *param,
+                       const char *want)
+{
+    if (scan->fields.wrong_param == NULL) {
+        scan->fields.wrong_param = param;
+        scan->fields.wrong_want = want;
+        scan->fields.wrong_got = kind_of(found);
+    }
+}
+
+static void want_boolean(struct ub_scan *scan, enum ub_json_found found, const char *param)
+{
+    if (found != UB_JSON_TRUE && found != UB_JSON_FALSE && found != UB_JSON_NULL) {
+        note_wrong(scan, found, param, "a boolean");
+    }
+}
+
 /* A value of any kind, or its opening bracket. `depth` is where it stands. */
 static void value_seen(struct ub_scan *scan, enum ub_json_found found, uint32_t depth)
 {
@@ -354,6 +345,7 @@ static void value_seen(struct ub_scan *scan, enum ub_json_found found, uint32_t 
             fields->has_include_usage = true;
             fields->include_usage = value_span(scan); /* of a container its bracket for now */
             fields->wants_usage = found == UB_JSON_TRUE;
+            want_boolean(scan, found, "stream_options.include_usage");
         }
     }
     if (depth != 1) {
@@ -365,8 +357,12 @@ static void value_seen(struct ub_scan *scan, enum ub_json_found found, uint32_t 
         fields->stream_options = value_span(scan);
         fields->has_stream_options = found == UB_JSON_OBJECT;
         fields->stream_options_empty = found == UB_JSON_OBJECT;
+        if (found != UB_JSON_OBJECT && found != UB_JSON_NULL) {
+            note_wrong(scan, found, "stream_options", "an object");
+        }
     } else if (scan->member == STREAM) {
         fields->stream = found == UB_JSON_TRUE;
+        want_boolean(scan, found, "stream");
     } else if (scan->member == LOGPROBS) {
         /* A number in completions, where 0 asks for those of the chosen tokens. */
         fields->has_logprobs = fields->has_logprobs || given;

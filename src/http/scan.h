@@ -4,7 +4,9 @@
  * is built and nothing is rewritten; positions are offsets into the whole body, so the model's name
  * can be spliced out later. The JSON must be valid (see json.h), and no top-level key, nor one in
  * stream_options, may stand twice (after unescaping): two readers must never disagree on `model`.
- * Fields of a type that we do not expect count as not given: the upstream will say so.
+ * Fields of a type that we do not expect count as not given: the upstream will say so. Those that
+ * decide how we answer and what we ask for (`stream`, `stream_options`) are named instead, so that
+ * the client can be told: whether an upstream takes "true" for true is its own affair.
  */
 #ifndef UB_HTTP_SCAN_H
 #define UB_HTTP_SCAN_H
@@ -33,6 +35,9 @@ struct ub_scan_fields {
     struct ub_span include_usage;  /* the value inside it */
     bool has_include_usage;        /* stream_options.include_usage given... */
     bool wants_usage;              /* ...and true */
+    const char *wrong_param;       /* static: the first of these of a wrong type; NULL = none... */
+    const char *wrong_want;        /* ...and what it has to be: "a boolean"... */
+    const char *wrong_got;         /* ...and is: "a string" */
     uint32_t max_tokens;           /* max_completion_tokens, else max_tokens; 0 = not given */
     uint32_t n;                    /* default 1 */
     bool has_tools;                /* tools or functions, not empty */

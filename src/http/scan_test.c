@@ -39,6 +39,10 @@ static const char *describe(struct ub_slice body, size_t piece, struct ub_buf *o
                       f->has_include_usage ? " has_usage" : "",
                       f->wants_usage ? " wants_usage" : "", f->has_tools ? " tools" : "",
                       f->has_logprobs ? " logprobs" : "", f->has_grammar ? " grammar" : "");
+        if (f->wrong_param != NULL) {
+            ub_buf_printf(out, " wrong: %s, not %s but %s", f->wrong_param, f->wrong_want,
+                          f->wrong_got);
+        }
         if (f->has_temperature) {
             ub_buf_printf(out, " temperature=%g", f->temperature);
         }
@@ -86,7 +90,11 @@ static const struct {
      "missing"},
     {"a stream", "{'model':'m','stream':true}", "m model=<'m'> stream"},
     {"no stream", "{'model':'m','stream':false}", "m model=<'m'>"},
-    {"a stream that is a string is none", "{'model':'m','stream':'true'}", "m model=<'m'>"},
+    {"a stream that is null is none", "{'model':'m','stream':null}", "m model=<'m'>"},
+    {"a stream that is a string is wrong", "{'model':'m','stream':'true','stream_options':[]}",
+     "m model=<'m'> options=<[]> wrong: stream, not a boolean but a string"},
+    {"stream options that are a number are wrong", "{'model':'m','stream_options':5}",
+     "m model=<'m'> options=<5> wrong: stream_options, not an object but a number"},
     {"usage is wanted", "{'stream_options':{'include_usage':true},'model':'m'}",
      "m model=<'m'> options=<{'include_usage':true}> usage=<true> has_options has_usage "
      "wants_usage"},
@@ -98,7 +106,7 @@ static const struct {
     {"usage that is an object has a place, too",
      "{'stream_options':{'include_usage':{'a':[1]},'b':[]},'model':'m'}",
      "m model=<'m'> options=<{'include_usage':{'a':[1]},'b':[]}> usage=<{'a':[1]}> has_options "
-     "has_usage"},
+     "has_usage wrong: stream_options.include_usage, not a boolean but an object"},
     {"empty stream options", "{'stream_options': { },'model':'m'}",
      "m model=<'m'> options=<{ }> has_options empty"},
     {"stream options that are null", "{'stream_options':null,'model':'m'}",
