@@ -108,9 +108,9 @@ static enum ub_relay_found take(struct ub_relay *relay)
         if (relay->strip_usage && chunk.usage_only) {
             return UB_RELAY_MORE;
         }
-        if (relay->strip_usage) {
-            cut = chunk.usage_cut; /* `null`, as it stands in every other chunk, hurts nobody */
-        }
+    }
+    if (relay->strip_usage && (chunk.has_usage || chunk.null_usage)) {
+        cut = chunk.usage_cut;
     }
     bool whole = sse->raw.len > 0 && !sse->has_id;
     if (!add_event(relay, whole, cut)) {

@@ -4,7 +4,9 @@
 #include "base/alloc.h"
 #include "base/test.h"
 
-#define ROLE       "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}],\"usage\":null}"
+#define ROLE "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}"
+#define NULL_ROLE \
+    "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}],\"usage\":null}"
 #define HE         "{\"choices\":[{\"delta\":{\"content\":\"he\"}}]}"
 #define STOP       "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}"
 #define COUNT      "{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}"
@@ -20,6 +22,14 @@ static const struct {
 } rows[] = {
     {"events as they are", SAY(ROLE) SAY(HE) SAY(STOP) DONE, true, SAY(ROLE) SAY(HE) SAY(STOP),
      UB_ERR_OK},
+    {"usage that is null, because we asked for it, is cut out",
+     SAY(NULL_ROLE) SAY("{\"usage\": null , \"choices\":[{\"delta\":{\"content\":\"x\"}}]}") DONE,
+     true, SAY(ROLE) SAY("{ \"choices\":[{\"delta\":{\"content\":\"x\"}}]}"), UB_ERR_OK},
+    {"and stays for who asked for it", SAY(NULL_ROLE) SAY(HE) DONE, false, SAY(NULL_ROLE) SAY(HE),
+     UB_ERR_OK},
+    {"a usage that is neither is not ours",
+     SAY("{\"choices\":[{\"delta\":{\"content\":\"x\"}}],\"usage\":5}") DONE, true,
+     SAY("{\"choices\":[{\"delta\":{\"content\":\"x\"}}],\"usage\":5}"), UB_ERR_OK},
     {"the usage chunk is left out", SAY(HE) SAY(COUNT) DONE, true, SAY(HE), UB_ERR_OK},
     {"unless it was asked for", SAY(HE) SAY(COUNT) DONE, false, SAY(HE) SAY(COUNT), UB_ERR_OK},
     {"usage inside another chunk is cut out",

@@ -46,7 +46,7 @@ static void read_usage(struct reading *reading)
     struct ub_openai_usage *usage = &reading->chunk->usage;
     struct ub_slice key;
     if (!ub_walk_object(walk)) {
-        ub_walk_skip(walk);
+        reading->chunk->null_usage = ub_walk_null(walk) || !ub_walk_skip(walk);
         return;
     }
     reading->chunk->has_usage = true;

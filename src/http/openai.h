@@ -42,6 +42,8 @@ struct ub_openai_chunk {
                      with something in it, a vector, or an end other than `stop` */
     bool usage_only; /* usage, and no choices: to be left out for those who did not ask for it */
     bool has_usage;
+    bool null_usage;       /* "usage": null, as every chunk before the last says where usage was
+                              asked for */
     uint32_t choices;      /* how many are in it */
     enum ub_finish finish; /* of the last choice that has one */
     struct ub_openai_usage usage;
