@@ -9,18 +9,42 @@
 #include <assert.h>
 #include <string.h>
 
-static struct upstream *spare_upstream(struct ub_brain *brain)
+/* A place in an array: the first of its free list, which goes on with `next_free`, else the one
+ * behind the used ones. */
+static uint16_t spare(uint16_t *first_free, uint16_t next_free, uint32_t *used, uint32_t limit)
 {
-    uint16_t index = brain->upstream_free;
-    if (index != 0) {
-        brain->upstream_free = upstream_of(brain, index)->next_free;
-    } else {
-        assert(brain->upstreams_used < brain->limits.upstreams);
-        index = (uint16_t)++brain->upstreams_used;
+    uint16_t index = *first_free;
+    *first_free = next_free;
+    if (index == 0) {
+        assert(*used < limit);
+        index = (uint16_t)++ * used;
     }
-    struct upstream *upstream = upstream_of(brain, index);
-    *upstream = (struct upstream){0};
-    return upstream;
+    return index;
+}
+
+/* In each of these, place 0 is all zeros: an empty list stays empty. */
+static uint16_t spare_upstream(struct ub_brain *brain)
+{
+    return spare(&brain->upstream_free, upstream_of(brain, brain->upstream_free)->next_free,
+                 &brain->upstreams_used, brain->limits.upstreams);
+}
+
+static uint16_t spare_target(struct ub_brain *brain)
+{
+    return spare(&brain->target_free, target_of(brain, brain->target_free)->next_free,
+                 &brain->targets_used, brain->limits.targets);
+}
+
+static uint16_t spare_model(struct ub_brain *brain)
+{
+    return spare(&brain->model_free, model_of(brain, brain->model_free)->next_free,
+                 &brain->models_used, brain->limits.models);
+}
+
+static uint16_t spare_route(struct ub_brain *brain)
+{
+    return spare(&brain->route_free, route_of(brain, brain->route_free)->next_free,
+                 &brain->routes_used, brain->limits.routes);
 }
 
 static uint16_t upstream_index(const struct ub_brain *brain, const struct upstream *upstream)
@@ -29,7 +53,7 @@ static uint16_t upstream_index(const struct ub_brain *brain, const struct upstre
 }
 
 /* The slot of this identity, also one that is draining. `hint` is where it usually is. */
-static uint16_t find_upstream(const struct ub_brain *brain, uint64_t key, uint32_t hint)
+uint16_t find_upstream(const struct ub_brain *brain, uint64_t key, uint32_t hint)
 {
     if (hint >= 1 && hint <= brain->upstreams_used &&
         upstream_of(brain, (uint16_t)hint)->key == key) {
@@ -43,7 +67,7 @@ static uint16_t find_upstream(const struct ub_brain *brain, uint64_t key, uint32
     return 0;
 }
 
-static uint16_t find_model(const struct ub_brain *brain, uint64_t key)
+uint16_t find_model(const struct ub_brain *brain, uint64_t key)
 {
     for (uint32_t i = 1; i <= brain->models_used; i++) {
         if (model_of(brain, (uint16_t)i)->key == key) {
@@ -100,10 +124,9 @@ void release_route(struct ub_brain *brain, uint16_t index)
     if (--route->refs > 0) {
         return;
     }
-    for (uint32_t t = 0; t < route->tiers; t++) {
-        for (uint32_t m = 0; m < route->tier[t].count; m++) {
-            release_target(brain, route->tier[t].target[m]);
-        }
+    struct walk walk = {0};
+    for (uint16_t t; (t = next_target(route, &walk)) != 0;) {
+        release_target(brain, t);
     }
     uint16_t model = route->model;
     *route = (struct route){.next_free = brain->route_free};
@@ -112,22 +135,24 @@ void release_route(struct ub_brain *brain, uint16_t index)
     release_model(brain, model);
 }
 
+uint16_t find_target(const struct ub_brain *brain, uint16_t upstream, uint16_t model)
+{
+    uint16_t t = upstream_of(brain, upstream)->first_target;
+    while (t != 0 && target_of(brain, t)->model != model) {
+        t = target_of(brain, t)->next_of_upstream;
+    }
+    return t;
+}
+
 /* The target of this pair, made when it is new. */
 static uint16_t target_for(struct ub_brain *brain, uint16_t upstream, uint16_t model)
 {
     struct upstream *owner = upstream_of(brain, upstream);
-    for (uint16_t t = owner->first_target; t != 0; t = target_of(brain, t)->next_of_upstream) {
-        if (target_of(brain, t)->model == model) {
-            return t;
-        }
-    }
-    uint16_t index = brain->target_free;
+    uint16_t index = find_target(brain, upstream, model);
     if (index != 0) {
-        brain->target_free = target_of(brain, index)->next_free;
-    } else {
-        assert(brain->targets_used < brain->limits.targets);
-        index = (uint16_t)++brain->targets_used;
+        return index;
     }
+    index = spare_target(brain);
     *target_of(brain, index) = (struct target){
         .upstream = upstream, .model = model, .next_of_upstream = owner->first_target};
     owner->first_target = index;
@@ -178,13 +203,7 @@ static bool same_route(const struct ub_brain *brain, const struct route *route,
 static uint16_t new_route(struct ub_brain *brain, const struct ub_routes *routes,
                           const struct ub_model_spec *spec, uint16_t model)
 {
-    uint16_t index = brain->route_free;
-    if (index != 0) {
-        brain->route_free = route_of(brain, index)->next_free;
-    } else {
-        assert(brain->routes_used < brain->limits.routes);
-        index = (uint16_t)++brain->routes_used;
-    }
+    uint16_t index = spare_route(brain);
     struct route *route = route_of(brain, index);
     *route =
         (struct route){.refs = 1, .model = model, .tiers = spec->tiers, .policy = spec->policy};
@@ -210,10 +229,9 @@ static void adopt_upstreams(struct ub_brain *brain, const struct ub_routes *rout
     for (uint32_t i = 0; i < routes->upstream_count; i++) {
         const struct ub_upstream_spec *spec = &routes->upstreams[i];
         uint16_t index = find_upstream(brain, spec->key, i + 1);
-        struct upstream *upstream = index != 0 ? upstream_of(brain, index) : spare_upstream(brain);
-        if (upstream->key == 0) {
-            upstream->key = spec->key;
-            upstream->since = brain->has_routes ? now : 0;
+        struct upstream *upstream = upstream_of(brain, index != 0 ? index : spare_upstream(brain));
+        if (index == 0) {
+            *upstream = (struct upstream){.key = spec->key, .since = brain->has_routes ? now : 0};
         }
         upstream->listed = true;
         upstream->concurrency = spec->concurrency;
@@ -225,13 +243,7 @@ static void adopt_model(struct ub_brain *brain, const struct ub_routes *routes,
 {
     uint16_t index = find_model(brain, spec->key);
     if (index == 0) {
-        index = brain->model_free;
-        if (index != 0) {
-            brain->model_free = model_of(brain, index)->next_free;
-        } else {
-            assert(brain->models_used < brain->limits.models);
-            index = (uint16_t)++brain->models_used;
-        }
+        index = spare_model(brain);
         *model_of(brain, index) = (struct model){.key = spec->key};
     }
     struct model *model = model_of(brain, index);

@@ -166,15 +166,12 @@ bool has_alternative(const struct ub_brain *brain, const struct request *request
         !ub_budget_has(&model_of(brain, route->model)->budget, retry, now)) {
         return false;
     }
-    for (uint32_t t = 0; t < route->tiers; t++) {
-        for (uint32_t m = 0; m < route->tier[t].count; m++) {
-            uint16_t index = route->tier[t].target[m];
-            const struct target *target = target_of(brain, index);
-            if (index != request->target && !is_ruled_out(request, index) &&
-                target->rest_until <= now && has_room(brain, target) &&
-                ub_breaker_says(&target->breaker, now) != UB_BREAKER_STOP) {
-                return true;
-            }
+    struct walk walk = {0};
+    for (uint16_t t; (t = next_target(route, &walk)) != 0;) {
+        const struct target *target = target_of(brain, t);
+        if (t != request->target && !is_ruled_out(request, t) && target->rest_until <= now &&
+            has_room(brain, target) && ub_breaker_says(&target->breaker, now) != UB_BREAKER_STOP) {
+            return true;
         }
     }
     return false;

@@ -315,32 +315,16 @@ ub_ns ub_brain_wake_at(const struct ub_brain *brain, uint16_t worker)
     return worker == 0 ? ub_ns_min(at, brain->probe_at) : at;
 }
 
-static uint16_t find_upstream(const struct ub_brain *brain, uint64_t key)
-{
-    for (uint32_t i = 1; i <= brain->upstreams_used; i++) {
-        const struct upstream *upstream = upstream_of(brain, (uint16_t)i);
-        if (upstream->key == key && upstream->listed) {
-            return (uint16_t)i;
-        }
-    }
-    return 0;
-}
-
 uint16_t ub_brain_upstream(const struct ub_brain *brain, uint64_t key)
 {
-    uint16_t index = find_upstream(brain, key);
-    return index == 0 ? UB_NO_UPSTREAM : (uint16_t)(index - 1);
+    uint16_t index = find_upstream(brain, key, 0);
+    return upstream_of(brain, index)->listed ? (uint16_t)(index - 1) : UB_NO_UPSTREAM;
 }
 
 uint16_t ub_brain_model(const struct ub_brain *brain, uint64_t key)
 {
-    for (uint32_t i = 1; i <= brain->models_used; i++) {
-        const struct model *model = model_of(brain, (uint16_t)i);
-        if (model->key == key && model->route != 0) {
-            return (uint16_t)(i - 1);
-        }
-    }
-    return UB_NO_MODEL;
+    uint16_t index = find_model(brain, key);
+    return model_of(brain, index)->route != 0 ? (uint16_t)(index - 1) : UB_NO_MODEL;
 }
 
 struct ub_brain_facts ub_brain_facts(const struct ub_brain *brain)

@@ -2,16 +2,6 @@
  */
 #include "policy/state.h"
 
-static const struct target *find_target(const struct ub_brain *brain, uint16_t upstream,
-                                        uint16_t model)
-{
-    uint16_t t = upstream_of(brain, upstream)->first_target;
-    while (t != 0 && target_of(brain, t)->model != model) {
-        t = target_of(brain, t)->next_of_upstream;
-    }
-    return t == 0 ? NULL : target_of(brain, t);
-}
-
 static enum ub_upstream_state state_of(const struct upstream *upstream, const struct target *target)
 {
     if (!upstream->listed) {
@@ -30,11 +20,11 @@ bool ub_brain_target(const struct ub_brain *brain, uint16_t upstream_slot, uint1
         return false;
     }
     const struct upstream *upstream = upstream_of(brain, (uint16_t)(upstream_slot + 1));
-    const struct target *target =
-        find_target(brain, (uint16_t)(upstream_slot + 1), (uint16_t)(model_slot + 1));
-    if (target == NULL) {
+    uint16_t index = find_target(brain, (uint16_t)(upstream_slot + 1), (uint16_t)(model_slot + 1));
+    if (index == 0) {
         return false;
     }
+    const struct target *target = target_of(brain, index);
     const struct model *model = model_of(brain, target->model);
     struct ub_model_policy policy =
         model->route != 0 ? route_of(brain, model->route)->policy : ub_model_policy_default();

@@ -299,12 +299,19 @@ static bool gets_more_time(struct ub_brain *brain, struct request *request, ub_n
     return until > now;
 }
 
+/* The watchdog's verdict: the attempt is given up, and that speaks against its target. */
+static void fail_attempt(struct ub_brain *brain, struct request *request, enum ub_error error,
+                         enum ub_reason reason, ub_ns now, struct ub_random *random)
+{
+    learn_failure(brain, request, error, 0, now, random);
+    cancel_attempt(brain, request, error, reason);
+}
+
 static void too_late(struct ub_brain *brain, struct request *request, ub_ns now,
                      struct ub_random *random)
 {
     uint16_t target = request->target;
-    learn_failure(brain, request, UB_ERR_LATE, 0, now, random);
-    cancel_attempt(brain, request, UB_ERR_LATE, UB_WHY_FIRST_TOKEN_DEADLINE);
+    fail_attempt(brain, request, UB_ERR_LATE, UB_WHY_FIRST_TOKEN_DEADLINE, now, random);
     seek(brain, request, UB_WHY_RETRY_ELSEWHERE, now, random);
     after_attempt(brain, target, false, now, random);
 }
@@ -327,8 +334,7 @@ static void stalled(struct ub_brain *brain, struct request *request, ub_ns now,
                     struct ub_random *random)
 {
     uint16_t target = request->target;
-    learn_failure(brain, request, UB_ERR_STALLED, 0, now, random);
-    cancel_attempt(brain, request, UB_ERR_STALLED, UB_WHY_STALL);
+    fail_attempt(brain, request, UB_ERR_STALLED, UB_WHY_STALL, now, random);
     finish(brain, request, UB_ACT_CUT, UB_ERR_BROKEN, UB_WHY_STALL);
     after_attempt(brain, target, false, now, random);
 }

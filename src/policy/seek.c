@@ -72,12 +72,11 @@ static ub_ns advice(const struct ub_brain *brain, const struct request *request,
 {
     ub_ns soonest = UB_NEVER;
     const struct route *route = route_of(brain, request->route);
-    for (uint32_t t = 0; t < route->tiers; t++) {
-        for (uint32_t m = 0; m < route->tier[t].count; m++) {
-            const struct target *target = target_of(brain, route->tier[t].target[m]);
-            ub_ns at = ub_ns_max(target->rest_until, target->breaker.open_until);
-            soonest = ub_ns_min(soonest, ub_ns_max(at, now));
-        }
+    struct walk walk = {0};
+    for (uint16_t t; (t = next_target(route, &walk)) != 0;) {
+        const struct target *target = target_of(brain, t);
+        ub_ns at = ub_ns_max(target->rest_until, target->breaker.open_until);
+        soonest = ub_ns_min(soonest, ub_ns_max(at, now));
     }
     ub_ns wait_ns = ub_ns_clamp(soonest - now, ADVICE_MIN_NS, ADVICE_MAX_NS);
     wait_ns += (ub_ns)(0.25 * (double)wait_ns * ub_random_unit(random));
@@ -264,12 +263,10 @@ static ub_ns floor_of(const struct ub_brain *brain, const struct request *reques
 {
     ub_ns floor = UB_NEVER;
     const struct route *route = route_of(brain, request->route);
-    for (uint32_t t = 0; t < route->tiers; t++) {
-        for (uint32_t m = 0; m < route->tier[t].count; m++) {
-            uint16_t index = route->tier[t].target[m];
-            if (!is_ruled_out(request, index)) {
-                floor = ub_ns_min(floor, ub_ns_max(now, target_of(brain, index)->rest_until));
-            }
+    struct walk walk = {0};
+    for (uint16_t t; (t = next_target(route, &walk)) != 0;) {
+        if (!is_ruled_out(request, t)) {
+            floor = ub_ns_min(floor, ub_ns_max(now, target_of(brain, t)->rest_until));
         }
     }
     return floor;

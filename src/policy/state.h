@@ -223,11 +223,27 @@ static inline struct ub_timers timers_of(struct ub_brain *brain, uint32_t worker
                               at_offset(brain, brain->place_at)};
 }
 
+/* All targets of a route, best tier first. Starts from zeros; 0 after the last. */
+struct walk {
+    uint32_t tier, member;
+};
+
+static inline uint16_t next_target(const struct route *route, struct walk *walk)
+{
+    while (walk->tier < route->tiers && walk->member == route->tier[walk->tier].count) {
+        *walk = (struct walk){.tier = walk->tier + 1};
+    }
+    return walk->tier == route->tiers ? 0 : route->tier[walk->tier].target[walk->member++];
+}
+
 /* The error share fades while nobody tries, so that a bad spell is forgotten. */
 double error_share_of(const struct target *target, ub_ns now);
 
-/* adopt.c: new routes take the place of the old; references to routes. */
+/* adopt.c: new routes take the place of the old; places by identity (0: none) and who holds them. */
 void adopt_routes(struct ub_brain *brain, const struct ub_routes *routes, ub_ns now);
+uint16_t find_upstream(const struct ub_brain *brain, uint64_t key, uint32_t hint);
+uint16_t find_model(const struct ub_brain *brain, uint64_t key);
+uint16_t find_target(const struct ub_brain *brain, uint16_t upstream, uint16_t model);
 void release_upstream(struct ub_brain *brain, struct upstream *upstream);
 void release_route(struct ub_brain *brain, uint16_t route);
 
