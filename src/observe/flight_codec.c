@@ -32,19 +32,25 @@ uint64_t ub_flight_get(struct ub_flight_in *in, int bytes)
     return value;
 }
 
-static void put_double(struct ub_flight_out *out, double value)
+/* One pair for each kind of field. */
+static void put_u8(struct ub_flight_out *out, uint64_t value)
 {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    ub_flight_put(out, bits, 8);
+    ub_flight_put(out, value, 1);
 }
 
-static double get_double(struct ub_flight_in *in)
+static void put_u16(struct ub_flight_out *out, uint64_t value)
 {
-    uint64_t bits = ub_flight_get(in, 8);
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+    ub_flight_put(out, value, 2);
+}
+
+static void put_u32(struct ub_flight_out *out, uint64_t value)
+{
+    ub_flight_put(out, value, 4);
+}
+
+static void put_u64(struct ub_flight_out *out, uint64_t value)
+{
+    ub_flight_put(out, value, 8);
 }
 
 static void put_ns(struct ub_flight_out *out, ub_ns value)
@@ -52,14 +58,21 @@ static void put_ns(struct ub_flight_out *out, ub_ns value)
     ub_flight_put(out, (uint64_t)value, 8);
 }
 
-static ub_ns get_ns(struct ub_flight_in *in)
+static void put_real(struct ub_flight_out *out, double value)
 {
-    return (ub_ns)ub_flight_get(in, 8);
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    ub_flight_put(out, bits, 8);
 }
 
-static uint32_t get_u32(struct ub_flight_in *in)
+static void put_error(struct ub_flight_out *out, enum ub_error error)
 {
-    return (uint32_t)ub_flight_get(in, 4);
+    ub_flight_put(out, error, 1);
+}
+
+static uint8_t get_u8(struct ub_flight_in *in)
+{
+    return (uint8_t)ub_flight_get(in, 1);
 }
 
 static uint16_t get_u16(struct ub_flight_in *in)
@@ -67,213 +80,27 @@ static uint16_t get_u16(struct ub_flight_in *in)
     return (uint16_t)ub_flight_get(in, 2);
 }
 
-void ub_flight_put_limits(struct ub_flight_out *out, const struct ub_brain_limits *limits)
+static uint32_t get_u32(struct ub_flight_in *in)
 {
-    ub_flight_put(out, limits->requests, 4);
-    ub_flight_put(out, limits->upstreams, 4);
-    ub_flight_put(out, limits->targets, 4);
-    ub_flight_put(out, limits->models, 4);
-    ub_flight_put(out, limits->routes, 4);
-    ub_flight_put(out, limits->workers, 4);
-    ub_flight_put(out, limits->prefixes, 4);
+    return (uint32_t)ub_flight_get(in, 4);
 }
 
-void ub_flight_get_limits(struct ub_flight_in *in, struct ub_brain_limits *limits)
+static uint64_t get_u64(struct ub_flight_in *in)
 {
-    limits->requests = get_u32(in);
-    limits->upstreams = get_u32(in);
-    limits->targets = get_u32(in);
-    limits->models = get_u32(in);
-    limits->routes = get_u32(in);
-    limits->workers = get_u32(in);
-    limits->prefixes = get_u32(in);
+    return ub_flight_get(in, 8);
 }
 
-static void put_policy(struct ub_flight_out *out, const struct ub_model_policy *p)
+static ub_ns get_ns(struct ub_flight_in *in)
 {
-    ub_flight_put(out, p->balance, 1);
-    ub_flight_put(out, p->affinity, 4);
-    put_ns(out, p->slow_over_ns);
-    put_ns(out, p->patience_ns);
-    put_ns(out, p->first_token_min_ns);
-    put_ns(out, p->first_token_max_ns);
-    put_ns(out, p->total_ns);
-    put_ns(out, p->stall_ns);
-    put_ns(out, p->slot_wait_ns);
-    put_ns(out, p->heartbeat_after_ns);
-    put_ns(out, p->heartbeat_every_ns);
-    ub_flight_put(out, p->retry.attempts, 4);
-    put_ns(out, p->retry.base_ns);
-    put_ns(out, p->retry.cap_ns);
-    put_double(out, p->retry.budget);
-    put_double(out, p->retry.budget_per_s);
+    return (ub_ns)ub_flight_get(in, 8);
 }
 
-static void get_policy(struct ub_flight_in *in, struct ub_model_policy *p)
+static double get_real(struct ub_flight_in *in)
 {
-    p->balance = (enum ub_balance)ub_flight_get(in, 1);
-    p->affinity = get_u32(in);
-    p->slow_over_ns = get_ns(in);
-    p->patience_ns = get_ns(in);
-    p->first_token_min_ns = get_ns(in);
-    p->first_token_max_ns = get_ns(in);
-    p->total_ns = get_ns(in);
-    p->stall_ns = get_ns(in);
-    p->slot_wait_ns = get_ns(in);
-    p->heartbeat_after_ns = get_ns(in);
-    p->heartbeat_every_ns = get_ns(in);
-    p->retry.attempts = get_u32(in);
-    p->retry.base_ns = get_ns(in);
-    p->retry.cap_ns = get_ns(in);
-    p->retry.budget = get_double(in);
-    p->retry.budget_per_s = get_double(in);
-}
-
-static void put_model(struct ub_flight_out *out, const struct ub_model_spec *m)
-{
-    ub_flight_put(out, m->key, 8);
-    put_policy(out, &m->policy);
-    ub_flight_put(out, m->tiers, 1);
-    for (uint32_t t = 0; t < m->tiers; t++) {
-        ub_flight_put(out, m->tier[t].count, 1);
-        for (uint32_t i = 0; i < m->tier[t].count; i++) {
-            ub_flight_put(out, m->tier[t].member[i], 2);
-        }
-    }
-}
-
-static void get_model(struct ub_flight_in *in, struct ub_model_spec *m)
-{
-    m->key = ub_flight_get(in, 8);
-    get_policy(in, &m->policy);
-    m->tiers = (uint32_t)ub_flight_get(in, 1);
-    in->failed |= m->tiers > UB_TIERS_MAX;
-    for (uint32_t t = 0; t < m->tiers && !in->failed; t++) {
-        m->tier[t].count = (uint32_t)ub_flight_get(in, 1);
-        in->failed |= m->tier[t].count > UB_TIER_MAX;
-        for (uint32_t i = 0; i < m->tier[t].count && !in->failed; i++) {
-            m->tier[t].member[i] = get_u16(in);
-        }
-    }
-}
-
-static void put_routes(struct ub_flight_out *out, const struct ub_routes *routes)
-{
-    ub_flight_put(out, routes->queue_size, 4);
-    ub_flight_put(out, routes->upstream_count, 4);
-    ub_flight_put(out, routes->model_count, 4);
-    for (uint32_t i = 0; i < routes->upstream_count; i++) {
-        ub_flight_put(out, routes->upstreams[i].key, 8);
-        ub_flight_put(out, routes->upstreams[i].concurrency, 4);
-    }
-    for (uint32_t i = 0; i < routes->model_count; i++) {
-        put_model(out, &routes->models[i]);
-    }
-}
-
-static bool get_routes(struct ub_flight_in *in, struct ub_flight_reader *reader)
-{
-    struct ub_routes *routes = &reader->routes;
-    routes->queue_size = get_u32(in);
-    routes->upstream_count = get_u32(in);
-    routes->model_count = get_u32(in);
-    if (routes->upstream_count > MODELS_MAX || routes->model_count > MODELS_MAX) {
-        in->failed = true;
-        return false;
-    }
-    ub_free(reader->upstreams);
-    ub_free(reader->models);
-    reader->upstreams = ub_calloc(routes->upstream_count + 1, sizeof *reader->upstreams);
-    reader->models = ub_calloc(routes->model_count + 1, sizeof *reader->models);
-    if (reader->upstreams == NULL || reader->models == NULL) {
-        return false;
-    }
-    for (uint32_t i = 0; i < routes->upstream_count; i++) {
-        reader->upstreams[i].key = ub_flight_get(in, 8);
-        reader->upstreams[i].concurrency = get_u32(in);
-    }
-    for (uint32_t i = 0; i < routes->model_count && !in->failed; i++) {
-        get_model(in, &reader->models[i]);
-    }
-    routes->upstreams = reader->upstreams;
-    routes->models = reader->models;
-    return true;
-}
-
-static void put_arrival(struct ub_flight_out *out, const struct ub_arrival *a)
-{
-    ub_flight_put(out, a->model, 2);
-    ub_flight_put(out, (uint64_t)(a->stream | a->heartbeat << 1 | a->can_retry << 2), 1);
-    ub_flight_put(out, a->prompt_tokens, 4);
-    ub_flight_put(out, a->max_tokens, 4);
-    put_ns(out, a->client_deadline);
-    ub_flight_put(out, a->cookie_key, 8);
-    ub_flight_put(out, a->header_hash, 8);
-    ub_flight_put(out, a->client_hash, 8);
-    ub_flight_put(out, a->prefix_count, 1);
-    for (uint32_t i = 0; i < a->prefix_count; i++) {
-        ub_flight_put(out, a->prefix[i], 8);
-        ub_flight_put(out, a->prefix_tokens[i], 4);
-    }
-}
-
-static void get_arrival(struct ub_flight_in *in, struct ub_arrival *a)
-{
-    a->model = get_u16(in);
-    uint64_t flags = ub_flight_get(in, 1);
-    a->stream = (flags & 1) != 0;
-    a->heartbeat = (flags & 2) != 0;
-    a->can_retry = (flags & 4) != 0;
-    a->prompt_tokens = get_u32(in);
-    a->max_tokens = get_u32(in);
-    a->client_deadline = get_ns(in);
-    a->cookie_key = ub_flight_get(in, 8);
-    a->header_hash = ub_flight_get(in, 8);
-    a->client_hash = ub_flight_get(in, 8);
-    a->prefix_count = (uint32_t)ub_flight_get(in, 1);
-    in->failed |= a->prefix_count > UB_PREFIX_MARKS;
-    for (uint32_t i = 0; i < a->prefix_count && !in->failed; i++) {
-        a->prefix[i] = ub_flight_get(in, 8);
-        a->prefix_tokens[i] = get_u32(in);
-    }
-}
-
-void ub_flight_put_event(struct ub_flight_out *out, const struct ub_event *event)
-{
-    ub_flight_put(out, event->type, 1);
-    put_ns(out, event->now);
-    ub_flight_put(out, event->seed, 8);
-    ub_flight_put(out, event->request.slot, 4);
-    ub_flight_put(out, event->request.generation, 4);
-    ub_flight_put(out, event->worker, 2);
-    ub_flight_put(out, event->attempt, 1);
-    switch (event->type) {
-    case UB_EV_ROUTES:
-        put_routes(out, event->routes);
-        break;
-    case UB_EV_ARRIVED:
-        put_arrival(out, &event->arrived);
-        break;
-    case UB_EV_ENDED:
-        ub_flight_put(out, event->ended.error, 1);
-        put_ns(out, event->ended.not_before);
-        ub_flight_put(out, event->ended.tokens_in, 4);
-        ub_flight_put(out, event->ended.tokens_out, 4);
-        ub_flight_put(out, event->ended.tokens_cached, 4);
-        break;
-    case UB_EV_CLIENT_LEFT:
-        ub_flight_put(out, event->left, 1);
-        break;
-    case UB_EV_PROBED:
-        ub_flight_put(out, event->probed.upstream, 2);
-        ub_flight_put(out, event->probed.ok, 1);
-        break;
-    case UB_EV_FIRST_PAYLOAD:
-    case UB_EV_PROGRESS:
-    case UB_EV_WOKEN:
-    case UB_EV_DRAIN:
-        break;
-    }
+    uint64_t bits = ub_flight_get(in, 8);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
 static enum ub_error get_error(struct ub_flight_in *in)
@@ -283,44 +110,238 @@ static enum ub_error get_error(struct ub_flight_in *in)
     return in->failed ? UB_ERR_OK : (enum ub_error)error;
 }
 
-bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reader,
-                         struct ub_event *event)
+/* What is written and read, in this order: kind and field. UB_MODEL_POLICY is another such list. */
+#define LIMITS(X)     \
+    X(u32, requests)  \
+    X(u32, upstreams) \
+    X(u32, targets)   \
+    X(u32, models)    \
+    X(u32, routes)    \
+    X(u32, workers)   \
+    X(u32, prefixes)
+
+#define COUNTS(X)          \
+    X(u32, queue_size)     \
+    X(u32, upstream_count) \
+    X(u32, model_count)
+
+#define UPSTREAM(X) \
+    X(u64, key)     \
+    X(u32, concurrency)
+
+/* Behind the model and the flags, before the prefixes. */
+#define ARRIVAL(X)         \
+    X(u32, prompt_tokens)  \
+    X(u32, max_tokens)     \
+    X(ns, client_deadline) \
+    X(u64, cookie_key)     \
+    X(u64, header_hash)    \
+    X(u64, client_hash)    \
+    X(u8, prefix_count)
+
+/* Behind the type, before what only this type has. */
+#define EVENT(X)               \
+    X(ns, now)                 \
+    X(u64, seed)               \
+    X(u32, request.slot)       \
+    X(u32, request.generation) \
+    X(u16, worker)             \
+    X(u8, attempt)
+
+#define ENDED(X)             \
+    X(error, ended.error)    \
+    X(ns, ended.not_before)  \
+    X(u32, ended.tokens_in)  \
+    X(u32, ended.tokens_out) \
+    X(u32, ended.tokens_cached)
+
+#define LEFT(X) X(error, left)
+
+#define PROBED(X)           \
+    X(u16, probed.upstream) \
+    X(u8, probed.ok)
+
+/* Used on these lists where `out` or `in` and the struct `it` are at hand. */
+#define PUT(kind, field) put_##kind(out, it->field);
+#define GET(kind, field) it->field = get_##kind(in);
+
+void ub_flight_put_limits(struct ub_flight_out *out, const struct ub_brain_limits *it)
 {
-    uint64_t type = ub_flight_get(in, 1);
+    LIMITS(PUT)
+}
+
+void ub_flight_get_limits(struct ub_flight_in *in, struct ub_brain_limits *it)
+{
+    LIMITS(GET)
+}
+
+static void put_policy(struct ub_flight_out *out, const struct ub_model_policy *it)
+{
+    UB_MODEL_POLICY(PUT)
+}
+
+static void get_policy(struct ub_flight_in *in, struct ub_model_policy *it)
+{
+    UB_MODEL_POLICY(GET)
+}
+
+static void put_upstream(struct ub_flight_out *out, const struct ub_upstream_spec *it)
+{
+    UPSTREAM(PUT)
+}
+
+static void get_upstream(struct ub_flight_in *in, struct ub_upstream_spec *it)
+{
+    UPSTREAM(GET)
+}
+
+static void put_model(struct ub_flight_out *out, const struct ub_model_spec *m)
+{
+    put_u64(out, m->key);
+    put_policy(out, &m->policy);
+    put_u8(out, m->tiers);
+    for (uint32_t t = 0; t < m->tiers; t++) {
+        put_u8(out, m->tier[t].count);
+        for (uint32_t i = 0; i < m->tier[t].count; i++) {
+            put_u16(out, m->tier[t].member[i]);
+        }
+    }
+}
+
+static void get_model(struct ub_flight_in *in, struct ub_model_spec *m)
+{
+    m->key = get_u64(in);
+    get_policy(in, &m->policy);
+    m->tiers = get_u8(in);
+    in->failed |= m->tiers > UB_TIERS_MAX;
+    for (uint32_t t = 0; t < m->tiers && !in->failed; t++) {
+        m->tier[t].count = get_u8(in);
+        in->failed |= m->tier[t].count > UB_TIER_MAX;
+        for (uint32_t i = 0; i < m->tier[t].count && !in->failed; i++) {
+            m->tier[t].member[i] = get_u16(in);
+        }
+    }
+}
+
+static void put_routes(struct ub_flight_out *out, const struct ub_routes *it)
+{
+    COUNTS(PUT)
+    for (uint32_t i = 0; i < it->upstream_count; i++) {
+        put_upstream(out, &it->upstreams[i]);
+    }
+    for (uint32_t i = 0; i < it->model_count; i++) {
+        put_model(out, &it->models[i]);
+    }
+}
+
+static bool get_routes(struct ub_flight_in *in, struct ub_flight_reader *reader)
+{
+    struct ub_routes *it = &reader->routes;
+    COUNTS(GET)
+    if (it->upstream_count > MODELS_MAX || it->model_count > MODELS_MAX) {
+        in->failed = true;
+        return false;
+    }
+    ub_free(reader->upstreams);
+    ub_free(reader->models);
+    reader->upstreams = ub_calloc(it->upstream_count + 1, sizeof *reader->upstreams);
+    reader->models = ub_calloc(it->model_count + 1, sizeof *reader->models);
+    if (reader->upstreams == NULL || reader->models == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < it->upstream_count; i++) {
+        get_upstream(in, &reader->upstreams[i]);
+    }
+    for (uint32_t i = 0; i < it->model_count && !in->failed; i++) {
+        get_model(in, &reader->models[i]);
+    }
+    it->upstreams = reader->upstreams;
+    it->models = reader->models;
+    return true;
+}
+
+static void put_arrival(struct ub_flight_out *out, const struct ub_arrival *it)
+{
+    put_u16(out, it->model);
+    put_u8(out, (uint64_t)(it->stream | it->heartbeat << 1 | it->can_retry << 2));
+    ARRIVAL(PUT)
+    for (uint32_t i = 0; i < it->prefix_count; i++) {
+        put_u64(out, it->prefix[i]);
+        put_u32(out, it->prefix_tokens[i]);
+    }
+}
+
+static void get_arrival(struct ub_flight_in *in, struct ub_arrival *it)
+{
+    it->model = get_u16(in);
+    uint8_t flags = get_u8(in);
+    it->stream = (flags & 1) != 0;
+    it->heartbeat = (flags & 2) != 0;
+    it->can_retry = (flags & 4) != 0;
+    ARRIVAL(GET)
+    in->failed |= it->prefix_count > UB_PREFIX_MARKS;
+    for (uint32_t i = 0; i < it->prefix_count && !in->failed; i++) {
+        it->prefix[i] = get_u64(in);
+        it->prefix_tokens[i] = get_u32(in);
+    }
+}
+
+void ub_flight_put_event(struct ub_flight_out *out, const struct ub_event *it)
+{
+    put_u8(out, it->type);
+    EVENT(PUT)
+    switch (it->type) {
+    case UB_EV_ROUTES:
+        put_routes(out, it->routes);
+        break;
+    case UB_EV_ARRIVED:
+        put_arrival(out, &it->arrived);
+        break;
+    case UB_EV_ENDED:
+        ENDED(PUT)
+        break;
+    case UB_EV_CLIENT_LEFT:
+        LEFT(PUT)
+        break;
+    case UB_EV_PROBED:
+        PROBED(PUT)
+        break;
+    case UB_EV_FIRST_PAYLOAD:
+    case UB_EV_PROGRESS:
+    case UB_EV_WOKEN:
+    case UB_EV_DRAIN:
+        break;
+    }
+}
+
+bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reader,
+                         struct ub_event *it)
+{
+    uint8_t type = get_u8(in);
     in->failed |= type > UB_EV_DRAIN;
     if (in->failed) {
         return false;
     }
-    *event = (struct ub_event){.type = (enum ub_event_type)type};
-    event->now = get_ns(in);
-    event->seed = ub_flight_get(in, 8);
-    event->request.slot = get_u32(in);
-    event->request.generation = get_u32(in);
-    event->worker = get_u16(in);
-    event->attempt = (uint8_t)ub_flight_get(in, 1);
-    switch (event->type) {
+    *it = (struct ub_event){.type = (enum ub_event_type)type};
+    EVENT(GET)
+    switch (it->type) {
     case UB_EV_ROUTES:
         if (!get_routes(in, reader)) {
             return false;
         }
-        event->routes = &reader->routes;
+        it->routes = &reader->routes;
         break;
     case UB_EV_ARRIVED:
-        get_arrival(in, &event->arrived);
+        get_arrival(in, &it->arrived);
         break;
     case UB_EV_ENDED:
-        event->ended.error = get_error(in);
-        event->ended.not_before = get_ns(in);
-        event->ended.tokens_in = get_u32(in);
-        event->ended.tokens_out = get_u32(in);
-        event->ended.tokens_cached = get_u32(in);
+        ENDED(GET)
         break;
     case UB_EV_CLIENT_LEFT:
-        event->left = get_error(in);
+        LEFT(GET)
         break;
     case UB_EV_PROBED:
-        event->probed.upstream = get_u16(in);
-        event->probed.ok = ub_flight_get(in, 1) != 0;
+        PROBED(GET)
         break;
     case UB_EV_FIRST_PAYLOAD:
     case UB_EV_PROGRESS:

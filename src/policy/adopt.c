@@ -161,16 +161,11 @@ static uint16_t target_for(struct ub_brain *brain, uint16_t upstream, uint16_t m
 
 static bool same_policy(const struct ub_model_policy *a, const struct ub_model_policy *b)
 {
-    return a->balance == b->balance && a->affinity == b->affinity &&
-           a->slow_over_ns == b->slow_over_ns && a->patience_ns == b->patience_ns &&
-           a->first_token_min_ns == b->first_token_min_ns &&
-           a->first_token_max_ns == b->first_token_max_ns && a->total_ns == b->total_ns &&
-           a->stall_ns == b->stall_ns && a->slot_wait_ns == b->slot_wait_ns &&
-           a->heartbeat_after_ns == b->heartbeat_after_ns &&
-           a->heartbeat_every_ns == b->heartbeat_every_ns &&
-           a->retry.attempts == b->retry.attempts && a->retry.base_ns == b->retry.base_ns &&
-           a->retry.cap_ns == b->retry.cap_ns && a->retry.budget == b->retry.budget &&
-           a->retry.budget_per_s == b->retry.budget_per_s;
+    bool same = true;
+#define X(kind, field) same &= a->field == b->field;
+    UB_MODEL_POLICY(X)
+#undef X
+    return same;
 }
 
 static uint64_t member_key(const struct ub_routes *routes, const struct ub_tier_spec *tier,

@@ -52,6 +52,25 @@ struct ub_model_policy {
     struct ub_retry_policy retry;
 };
 
+/* Every field of it, for those who compare, write or read them all: kind and name. */
+#define UB_MODEL_POLICY(X)    \
+    X(u8, balance)            \
+    X(u32, affinity)          \
+    X(ns, slow_over_ns)       \
+    X(ns, patience_ns)        \
+    X(ns, first_token_min_ns) \
+    X(ns, first_token_max_ns) \
+    X(ns, total_ns)           \
+    X(ns, stall_ns)           \
+    X(ns, slot_wait_ns)       \
+    X(ns, heartbeat_after_ns) \
+    X(ns, heartbeat_every_ns) \
+    X(u32, retry.attempts)    \
+    X(ns, retry.base_ns)      \
+    X(ns, retry.cap_ns)       \
+    X(real, retry.budget)     \
+    X(real, retry.budget_per_s)
+
 struct ub_upstream_spec {
     uint64_t key;         /* identity: name and URL; never 0 */
     uint32_t concurrency; /* known account limit on requests in flight; 0 = not known */
