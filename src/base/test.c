@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 static int checks;
 static int failures;
@@ -28,6 +29,11 @@ bool ub_test_check(bool ok, const char *condition, const char *file, int line, c
     }
     fflush(stdout);
     return ok;
+}
+
+void ub_test_pause(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = UB_MS}, NULL);
 }
 
 static void print_text(const char *title, const char *text)

@@ -7,6 +7,7 @@
 #define UB_BASE_TEST_H
 
 #include "base/slice.h"
+#include "base/time.h"
 #include <stdbool.h>
 
 #define UB_CHECK(condition, ...) \
@@ -22,6 +23,19 @@ bool ub_test_text(const char *got, const char *want, const char *file, int line,
 
 /* Something cannot be tested here; the reason is printed and counted as a skip. */
 void ub_test_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Waits for up to ten seconds until the condition holds; false when it does not by then. */
+#define UB_AWAIT(condition)                                                  \
+    ({                                                                       \
+        ub_ns await_limit = ub_clock_now() + 10 * UB_SECOND;                 \
+        bool await_met;                                                      \
+        while (!(await_met = (condition)) && ub_clock_now() < await_limit) { \
+            ub_test_pause();                                                 \
+        }                                                                    \
+        await_met;                                                           \
+    })
+
+void ub_test_pause(void); /* a millisecond, between two looks at a condition */
 
 int ub_test_done(void);
 

@@ -75,15 +75,4 @@ struct ub_guest ub_guest_ask(uint16_t port, const char *path, const char *more, 
 struct ub_guest ub_guest_hear(int fd);
 void ub_guest_free(struct ub_guest *guest);
 
-/* Waits for up to ten seconds. */
-#define UB_AWAIT(condition)                                                  \
-    ({                                                                       \
-        ub_ns await_limit = ub_clock_now() + 10 * UB_SECOND;                 \
-        bool await_met;                                                      \
-        while (!(await_met = (condition)) && ub_clock_now() < await_limit) { \
-            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);         \
-        }                                                                    \
-        await_met;                                                           \
-    })
-
 #endif
