@@ -45,6 +45,9 @@ static void print_help(const struct ub_usage *usage)
         }
     }
     printf("  --%-*s  %s\n", width, "help", "print this");
+    if (usage->more != NULL) {
+        printf("\n%s", usage->more);
+    }
 }
 
 static bool read_u64(const char *text, uint64_t max, uint64_t *out)

@@ -57,6 +57,7 @@ struct ub_usage {
     const char *about;     /* one or more lines for the help */
     const struct ub_option *options;
     uint32_t count;
+    const char *more; /* for the help, behind the options; NULL: nothing */
 };
 
 /* UB_OPTIONS_GO: everything read; argv[1..argc-1] are now the arguments that are no options. Else

@@ -149,6 +149,9 @@ static int read_schedule(const struct ub_usage *usage, const struct texts *texts
     if (ways != 1) {
         return ub_options_wrong(usage, "one of --rate, --trace and --streams is needed");
     }
+    if (plan->streams > 0 && !plan->stream) {
+        return ub_options_wrong(usage, "--streams: neither --plain nor embeddings are streamed");
+    }
     if (plan->duration_ns == 0) {
         plan->duration_ns =
             texts->trace != NULL || plan->requests != UINT64_MAX ? UB_NEVER : 30 * UB_SECOND;
@@ -169,12 +172,13 @@ static int read_schedule(const struct ub_usage *usage, const struct texts *texts
         plan->trace = &memory->trace;
         ub_buf_printf(&memory->what, "trace %s at %g times its speed", texts->trace, plan->speedup);
     } else if (plan->streams > 0) {
-        plan->stream = true;
-        ub_buf_printf(&memory->what, "%u streams open at once", plan->streams);
+        ub_buf_add_text(&memory->what, "streams, each followed by the next");
     } else {
         ub_buf_printf(&memory->what, "open loop, %g/s, CV %g", plan->rate, plan->cv);
     }
-    ub_buf_add_text(&memory->what, plan->stream ? ", streaming" : ", not streaming");
+    if (plan->streams == 0) {
+        ub_buf_add_text(&memory->what, plan->stream ? ", streaming" : ", not streaming");
+    }
     ub_buf_add(&memory->what, "", 1);
     return memory->what.failed ? UB_EXIT_FAILED : UB_OPTIONS_GO;
 }
@@ -217,6 +221,16 @@ static int read_texts(const struct ub_usage *usage, const struct texts *texts,
     return read_schedule(usage, texts, plan, memory);
 }
 
+static const char examples[] =
+    "Exit status: 0 at least one answer was whole (with --min-success: so many); 1 fewer, or a\n"
+    "report could not be written; 2 wrong usage; 130 interrupted (what was measured is reported).\n"
+    "\n"
+    "Examples, against 'unbusy mock' or 'unbusy serve':\n"
+    "  unbusy load --url http://127.0.0.1:8000 --rate 20/s --duration 10s\n"
+    "  unbusy load --url http://127.0.0.1:8080 --model demo --streams 100 --duration 30s\n"
+    "  unbusy load --url http://127.0.0.1:8080 --model demo --rate 50/s --cv 3 --html "
+    "report.html\n";
+
 static int read_command_line(int argc, char **argv, struct texts *texts, struct ub_load_plan *plan,
                              struct memory *memory)
 {
@@ -225,42 +239,52 @@ static int read_command_line(int argc, char **argv, struct texts *texts, struct 
         {"key", "KEY", UB_OPTION_TEXT, &texts->key, "its API key"},
         {"ca", "FILE", UB_OPTION_TEXT, &texts->ca,
          "for https: trust the certificates in this PEM file (default: the system's)"},
-        {"model", "NAME", UB_OPTION_TEXT, &texts->model, "asked for (default: mock)"},
+        {"model", "NAME", UB_OPTION_TEXT, &texts->model, "the model to ask for (default: mock)"},
         {"endpoint", "NAME", UB_OPTION_TEXT, &texts->endpoint,
          "chat (default), completions or embeddings"},
         {"plain", NULL, UB_OPTION_FLAG, &texts->plain, "answers in one piece, not streamed"},
-        {"rate", "RATE", UB_OPTION_RATE, &plan->rate, "open loop: so many requests, 100/s"},
+        {"rate", "RATE", UB_OPTION_RATE, &plan->rate,
+         "open loop: send so many requests (100/s), whether or not earlier ones were answered"},
         {"cv", "X", UB_OPTION_REAL, &plan->cv,
-         "of the gaps: 0 even, 1 Poisson (default), more: bursts (Gamma)"},
+         "--rate: how uneven the gaps are: 0 even, 1 Poisson (default), more: bursts (Gamma)"},
         {"trace", "FILE", UB_OPTION_TEXT, &texts->trace,
          "replay: CSV (t_ms,in_tok,out_tok) or Mooncake JSON lines, gzipped or not"},
-        {"speedup", "X", UB_OPTION_REAL, &plan->speedup, "the trace runs so many times as fast"},
-        {"streams", "N", UB_OPTION_COUNT, &plan->streams, "keep N streams open at once"},
-        {"ramp", "T", UB_OPTION_DURATION, &plan->ramp_ns, "their first ones come within T"},
+        {"speedup", "X", UB_OPTION_REAL, &plan->speedup,
+         "--trace: so many times as fast (default 1)"},
+        {"streams", "N", UB_OPTION_COUNT, &plan->streams,
+         "keep N streams open at once: whoever has ended is followed by the next"},
+        {"ramp", "T", UB_OPTION_DURATION, &plan->ramp_ns,
+         "--streams: the first ones are spread over T (default 5s)"},
         {"prompt", "LENGTH", UB_OPTION_TEXT, &texts->prompt,
-         "tokens: N, MIN..MAX or lognormal:MEAN:CV (default 200)"},
-        {"answer", "LENGTH", UB_OPTION_TEXT, &texts->answer, "likewise (default 100)"},
+         "tokens of the prompt: N, MIN..MAX or lognormal:MEAN:CV (default 200)"},
+        {"answer", "LENGTH", UB_OPTION_TEXT, &texts->answer,
+         "of the answer, likewise (default 100)"},
         {"own-length", NULL, UB_OPTION_FLAG, &texts->own_length,
-         "answers may be shorter (else ignore_eos is asked for)"},
+         "answers may end earlier (else ignore_eos is sent along)"},
         {"duration", "T", UB_OPTION_DURATION, &plan->duration_ns,
-         "of sending (default 30s; a trace: all of it)"},
-        {"requests", "N", UB_OPTION_U64, &plan->requests, "at most so many"},
+         "send for so long (default 30s; a trace: all of it), then await what is open"},
+        {"requests", "N", UB_OPTION_U64, &plan->requests, "send at most so many"},
         {"timeout", "T", UB_OPTION_DURATION, &plan->timeout_ns, "of one request (default 10m)"},
-        {"open", "N", UB_OPTION_COUNT, &texts->open, "never more at once (default 50000)"},
-        {"threads", "N", UB_OPTION_COUNT, &plan->threads, "default 1"},
+        {"open", "N", UB_OPTION_COUNT, &texts->open,
+         "leave requests out while so many are open (default 50000)"},
+        {"threads", "N", UB_OPTION_COUNT, &plan->threads, "that send (default 1)"},
         {"seed", "N", UB_OPTION_U64, &plan->seed, "of arrivals, lengths and prompts (default 0)"},
         {"header", "NAME: VALUE", UB_OPTION_TEXTS, &texts->headers, "sent along; repeatable"},
         {"json", "FILE", UB_OPTION_TEXT, &texts->json, "report as JSON ('-': instead of the text)"},
         {"html", "FILE", UB_OPTION_TEXT, &texts->html, "report as a page with charts"},
         {"min-success", "SHARE", UB_OPTION_REAL, &texts->min_success,
-         "exit with 1 when a smaller share (0..1) of the answers is whole"},
+         "the share of whole answers (0..1) that is enough; default: one answer is"},
         {"quiet", NULL, UB_OPTION_FLAG, &texts->quiet, "no progress line"},
     };
     const struct ub_usage usage = {
-        "load", NULL,
+        "load",
+        NULL,
         "Sends requests to a service and measures what becomes of them: whole answers, first "
-        "token,\ntime per token. Times count from when a request was meant to be sent.",
-        options, UB_COUNT(options)};
+        "token,\ntime per token. Times count from when a request was meant to be sent. One of "
+        "--rate,\n--trace and --streams says when that is.",
+        options,
+        UB_COUNT(options),
+        examples};
     int code = ub_options_read(&usage, &argc, argv);
     return code == UB_OPTIONS_GO ? read_texts(&usage, texts, plan, memory) : code;
 }
@@ -367,7 +391,7 @@ static int report(const struct texts *texts, const struct ub_load_result *result
     if (texts->html != NULL) {
         ok = write_report(texts->html, result, about, ub_load_report_html) && ok;
     }
-    bool enough = ub_load_result_success(result) >= texts->min_success;
+    bool enough = result->whole > 0 && ub_load_result_success(result) >= texts->min_success;
     return ok && enough ? UB_EXIT_GOOD : UB_EXIT_FAILED;
 }
 
@@ -402,7 +426,8 @@ static int run(const struct texts *texts, const struct ub_load_plan *plan, const
     } else {
         fputs("unbusy load: cannot start a thread\n", stderr);
     }
-    struct ub_load_about about = {texts->url, texts->model, what, ub_clock_now() - started};
+    struct ub_load_about about = {texts->url, texts->model, what, ub_clock_now() - started,
+                                  plan->streams};
     for (uint32_t i = 0; i < running; i++) {
         if (!ok && workers[i].started) {
             ub_load_worker_stop(&workers[i]);
@@ -411,6 +436,8 @@ static int run(const struct texts *texts, const struct ub_load_plan *plan, const
         ub_load_result_merge(sum, &workers[i].result);
         ub_load_result_free(&workers[i].result);
     }
+    sum->open_max = atomic_load(&plan->gauges->open.most);
+    sum->talking_max = atomic_load(&plan->gauges->talking.most);
     int code = ok ? report(texts, sum, &about) : UB_EXIT_FAILED;
     ub_load_result_free(sum);
     ub_free(sum);
@@ -422,12 +449,14 @@ int ub_cmd_load(int argc, char **argv)
 {
     struct texts texts = {
         .model = "mock", .endpoint = "chat", .prompt = "200", .answer = "100", .open = 50000};
+    struct ub_load_gauges gauges = {0};
     struct ub_load_plan plan = {.cv = 1.0,
                                 .speedup = 1.0,
                                 .ramp_ns = 5 * UB_SECOND,
                                 .requests = UINT64_MAX,
                                 .timeout_ns = 10 * UB_MINUTE,
                                 .threads = 1,
+                                .gauges = &gauges,
                                 .origin = {.idle_max = 100000, .idle_ns = 30 * UB_SECOND}};
     struct memory memory = {0};
     int code = read_command_line(argc, argv, &texts, &plan, &memory);

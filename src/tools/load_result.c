@@ -75,7 +75,6 @@ void ub_load_result_merge(struct ub_load_result *into, const struct ub_load_resu
     into->interrupted += from->interrupted;
     into->not_sent += from->not_sent;
     into->open += from->open;
-    into->open_max += from->open_max;
     into->prompt_tokens += from->prompt_tokens;
     into->answer_tokens += from->answer_tokens;
     into->events += from->events;
@@ -94,7 +93,7 @@ void ub_load_result_merge(struct ub_load_result *into, const struct ub_load_resu
 double ub_load_result_success(const struct ub_load_result *result)
 {
     uint64_t ended = result->whole + result->cut + result->failed;
-    return ended == 0 ? 1.0 : (double)result->whole / (double)ended;
+    return ended == 0 ? 0.0 : (double)result->whole / (double)ended;
 }
 
 bool ub_load_result_is_late(const struct ub_load_result *result)
@@ -177,6 +176,11 @@ void ub_load_report_text(const struct ub_load_result *r, const struct ub_load_ab
                   took > 0 ? (double)r->whole / took : 0, (unsigned long long)r->prompt_tokens,
                   (unsigned long long)r->answer_tokens,
                   took > 0 ? (double)r->answer_tokens / took : 0);
+    if (about->streams > 0) {
+        ub_buf_printf(out, "streams %u wanted at once, %llu reached%s\n", about->streams,
+                      (unsigned long long)r->talking_max,
+                      r->talking_max < about->streams ? ": never all of them" : "");
+    }
     if (r->interrupted > 0) {
         ub_buf_printf(out, "stopped early: %llu were still running\n",
                       (unsigned long long)r->interrupted);
@@ -242,13 +246,15 @@ void ub_load_report_json(const struct ub_load_result *r, const struct ub_load_ab
                   ",\"took_s\":%.3f,\"requests\":%llu,\"whole\":%llu,\"cut\":%llu,\"silent\":%llu,"
                   "\"failed\":%llu,"
                   "\"interrupted\":%llu,\"not_sent\":%llu,\"success\":%.6f,\"open_max\":%llu,"
+                  "\"streams_wanted\":%u,\"streams_reached\":%llu,"
                   "\"prompt_tokens\":%llu,\"answer_tokens\":%llu,\"events\":%llu,\"bytes\":%llu,"
                   "\"generator_late\":%s,\"unit\":\"ms\"",
                   (double)about->took_ns / 1e9, (unsigned long long)r->sent,
                   (unsigned long long)r->whole, (unsigned long long)r->cut,
                   (unsigned long long)r->silent, (unsigned long long)r->failed,
                   (unsigned long long)r->interrupted, (unsigned long long)r->not_sent,
-                  ub_load_result_success(r), (unsigned long long)r->open_max,
+                  ub_load_result_success(r), (unsigned long long)r->open_max, about->streams,
+                  (unsigned long long)(about->streams > 0 ? r->talking_max : 0),
                   (unsigned long long)r->prompt_tokens, (unsigned long long)r->answer_tokens,
                   (unsigned long long)r->events, (unsigned long long)r->bytes,
                   ub_load_result_is_late(r) ? "true" : "false");

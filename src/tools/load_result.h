@@ -34,14 +34,15 @@ struct ub_load_second {
 
 struct ub_load_result {
     uint64_t sent;
-    uint64_t whole;       /* complete answers */
-    uint64_t cut;         /* had begun, and are not complete */
-    uint64_t silent;      /* of these: ended as if all were well */
-    uint64_t failed;      /* everything else that ended; the errors tell */
-    uint64_t interrupted; /* still running when the run was stopped */
-    uint64_t not_sent;    /* more would have been open than allowed */
-    uint64_t open;        /* now */
-    uint64_t open_max;
+    uint64_t whole;         /* complete answers */
+    uint64_t cut;           /* had begun, and are not complete */
+    uint64_t silent;        /* of these: ended as if all were well */
+    uint64_t failed;        /* everything else that ended; the errors tell */
+    uint64_t interrupted;   /* still running when the run was stopped */
+    uint64_t not_sent;      /* more would have been open than allowed */
+    uint64_t open;          /* now */
+    uint64_t open_max;      /* at once, over all workers: the run's end fills them in */
+    uint64_t talking_max;   /* of these, between their first token and their end */
     uint64_t prompt_tokens; /* as the answers say */
     uint64_t answer_tokens;
     uint64_t events; /* of streams, with payload */
@@ -70,15 +71,16 @@ struct ub_load_second *ub_load_result_second(struct ub_load_result *result, ub_n
 /* Adds `from`; the seconds add up as well. */
 void ub_load_result_merge(struct ub_load_result *into, const struct ub_load_result *from);
 
-/* Ended requests that are whole, 0..1; 1 when none ended. */
+/* Ended requests that are whole, 0..1; 0 when none ended. */
 double ub_load_result_success(const struct ub_load_result *result);
 
 /* What was run, for the reports. */
 struct ub_load_about {
     const char *url;
     const char *model;
-    const char *what; /* "100/s, Poisson, streams" */
+    const char *what; /* "open loop, 100/s, CV 1, streaming" */
     ub_ns took_ns;
+    uint32_t streams; /* wanted at once; 0: the load was of another kind */
 };
 
 /* Is the generator itself to blame? Its own lateness at p99 is above 10 ms and above a tenth of the

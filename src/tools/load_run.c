@@ -18,6 +18,19 @@ struct ub_load_shot {
     int status; /* 0: no head yet */
 };
 
+static void gauge_up(struct ub_load_gauge *gauge)
+{
+    uint_fast64_t now = atomic_fetch_add(&gauge->now, 1) + 1;
+    uint_fast64_t most = atomic_load(&gauge->most);
+    while (now > most && !atomic_compare_exchange_weak(&gauge->most, &most, now)) {
+    }
+}
+
+static void gauge_down(struct ub_load_gauge *gauge)
+{
+    atomic_fetch_sub(&gauge->now, 1);
+}
+
 static void schedule(struct ub_load_worker *worker);
 static ub_ns time_of(struct ub_load_worker *worker, uint64_t index);
 
@@ -30,6 +43,10 @@ static void shot_free(struct ub_load_shot *shot)
     *(shot->prev == NULL ? &worker->shots : &shot->prev->next) = shot->next;
     if (shot->next != NULL) {
         shot->next->prev = shot->prev;
+    }
+    gauge_down(&worker->plan->gauges->open);
+    if (shot->first_at != 0) {
+        gauge_down(&worker->plan->gauges->talking);
     }
     ub_load_answer_close(&shot->answer);
     ub_buf_free(&shot->body);
@@ -112,6 +129,7 @@ static void on_body(struct ub_call *call, struct ub_slice chunk)
             second->first_sum_ms += ms;
             second->first_max_ms = ms > second->first_max_ms ? ms : second->first_max_ms;
             shot->first_at = now;
+            gauge_up(&worker->plan->gauges->talking);
         } else {
             ub_histogram_add(&worker->result.gap, now - shot->last_at);
         }
@@ -204,6 +222,7 @@ static bool shot_send(struct ub_load_worker *worker, uint64_t index, ub_ns inten
         shot->next->prev = shot;
     }
     worker->shots = shot;
+    gauge_up(&plan->gauges->open);
     struct ub_slice body = ub_buf_slice(&shot->body);
     const struct ub_call_request request = {
         .method = UB_LIT("POST"),
@@ -229,7 +248,6 @@ static void send_one(struct ub_load_worker *worker, ub_ns since_ns)
     if (room) {
         result->sent++;
         result->open++;
-        result->open_max = result->open > result->open_max ? result->open : result->open_max;
         ub_histogram_add(&result->lateness, since_ns - worker->next_at);
     } else {
         result->not_sent++;

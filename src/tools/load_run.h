@@ -23,8 +23,20 @@
 
 #define UB_LOAD_FIELDS_MAX 24
 
-/* Constant while it runs; shared by all workers. */
+/* How many at once, over all workers. */
+struct ub_load_gauge {
+    atomic_uint_fast64_t now;
+    atomic_uint_fast64_t most;
+};
+
+struct ub_load_gauges {
+    struct ub_load_gauge open;    /* sent, and not ended */
+    struct ub_load_gauge talking; /* of these, with a first token */
+};
+
+/* Constant while it runs, but for the gauges; shared by all workers. */
 struct ub_load_plan {
+    struct ub_load_gauges *gauges;
     struct ub_origin_options origin;
     const char *target; /* "/v1/chat/completions" */
     struct ub_http_field field[UB_LOAD_FIELDS_MAX];

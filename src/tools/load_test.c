@@ -8,7 +8,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* ---- whole answers ---- */
 
@@ -88,10 +87,12 @@ static void check_answers(void)
 /* ---- runs ---- */
 
 static uint16_t port;
+static struct ub_load_gauges gauges;
 
 static struct ub_load_plan plan_of(const char *fault)
 {
     struct ub_load_plan plan = {
+        .gauges = &gauges,
         .origin = {.host = UB_LIT("127.0.0.1"),
                    .port = port,
                    .idle_max = 1000,
@@ -115,8 +116,21 @@ static struct ub_load_plan plan_of(const char *fault)
     return plan;
 }
 
-static struct ub_load_result *run(const struct ub_load_plan *plan, ub_ns stop_after_ns)
+static uint64_t whole_by_now(struct ub_load_worker *workers, uint32_t count)
 {
+    uint64_t whole = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        pthread_mutex_lock(&workers[i].lock);
+        whole += workers[i].result.whole;
+        pthread_mutex_unlock(&workers[i].lock);
+    }
+    return whole;
+}
+
+/* Stops when so many answers are whole; 0: at the plan's own end. */
+static struct ub_load_result *run(const struct ub_load_plan *plan, uint64_t enough)
+{
+    gauges = (struct ub_load_gauges){0};
     struct ub_load_worker *workers = ub_calloc(plan->threads, sizeof *workers);
     struct ub_load_result *sum = ub_calloc(1, sizeof *sum);
     if (workers == NULL || sum == NULL) {
@@ -128,17 +142,21 @@ static struct ub_load_result *run(const struct ub_load_plan *plan, ub_ns stop_af
             abort();
         }
     }
-    if (stop_after_ns > 0) {
-        usleep((useconds_t)(stop_after_ns / UB_US));
+    if (enough > 0) {
+        UB_AWAIT(whole_by_now(workers, plan->threads) >= enough);
     }
     for (uint32_t i = 0; i < plan->threads; i++) {
-        if (stop_after_ns > 0) {
+        if (enough > 0) {
             ub_load_worker_stop(&workers[i]);
         }
         ub_load_worker_join(&workers[i]);
         ub_load_result_merge(sum, &workers[i].result);
         ub_load_result_free(&workers[i].result);
     }
+    sum->open_max = atomic_load(&gauges.open.most);
+    sum->talking_max = atomic_load(&gauges.talking.most);
+    UB_CHECK(atomic_load(&gauges.open.now) == 0 && atomic_load(&gauges.talking.now) == 0,
+             "what was open has ended");
     ub_free(workers);
     return sum;
 }
@@ -239,17 +257,42 @@ static void check_trace(void)
     drop(r);
 }
 
+static void check_reached(const struct ub_load_result *r, uint32_t streams, const char *json,
+                          const char *words)
+{
+    const struct ub_load_about about = {"http://x", "m", "streams", UB_SECOND, streams};
+    struct ub_buf text = {0};
+    ub_load_report_json(r, &about, &text);
+    UB_CHECK(memmem(text.ptr, text.len, json, strlen(json)) != NULL, "the report has %s", json);
+    ub_buf_clear(&text);
+    ub_load_report_text(r, &about, &text);
+    UB_CHECK(memmem(text.ptr, text.len, words, strlen(words)) != NULL, "and says: %s", words);
+    ub_buf_free(&text);
+}
+
 static void check_streams(void)
 {
     struct ub_load_plan plan = plan_of("drip;every=5ms");
     plan.rate = 0;
     plan.streams = 10;
     plan.requests = UINT64_MAX;
-    struct ub_load_result *r = run(&plan, 300 * UB_MS);
+    struct ub_load_result *r = run(&plan, 20);
     UB_CHECK(r->open_max == 10 && r->whole >= 20 && r->interrupted <= 10,
              "ten streams are kept open, each followed by the next (%llu whole)",
              (unsigned long long)r->whole);
     UB_CHECK(r->open == 0 && r->failed == 0 && r->cut == 0, "stopping gives up what is open");
+    UB_CHECK(r->talking_max == 10, "all ten were answered at the same time (%llu)",
+             (unsigned long long)r->talking_max);
+    check_reached(r, 10, ",\"streams_wanted\":10,\"streams_reached\":10,",
+                  "10 wanted at once, 10 reached\n");
+    drop(r);
+    plan = plan_of("503");
+    plan.rate = 0;
+    plan.streams = 10;
+    r = run(&plan, 0);
+    check_reached(r, 10, ",\"streams_wanted\":10,\"streams_reached\":0,",
+                  "10 wanted at once, 0 reached: never all of them\n");
+    UB_CHECK(ub_load_result_success(r) == 0, "and nothing was a success");
     drop(r);
 }
 

@@ -23,6 +23,8 @@ def load(mock, *args, cwd, patience=60):
     (["load", "--url", "ftp://x"], "--url"),
     (["load", "--url", "http://x"], "one of --rate, --trace and --streams"),
     (["load", "--url", "http://x", "--rate", "1/s", "--streams", "5"], "one of"),
+    (["load", "--url", "http://x", "--streams", "5", "--plain"], "--streams"),
+    (["load", "--url", "http://x", "--streams", "5", "--endpoint", "embeddings"], "--streams"),
     (["load", "--url", "http://x", "--trace", "nowhere.csv"], "nowhere.csv: No such file"),
     (["load", "--url", "http://x", "--rate", "1/s", "--prompt", "many"], "--prompt"),
     (["mock", "--listen", "here"], "ADDRESS:PORT"),
@@ -77,6 +79,29 @@ def test_load_reports(house, tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") == 3 and "<script" not in page and "http-equiv" not in page
     assert load(mock, "--rate", "400/s", "--requests", 50, "--min-success", "0.99", cwd=tmp_path).returncode == 1
+
+
+@pytest.mark.parametrize("fault, args, code", [
+    ("none", [], 0),
+    ("503:0.5", [], 0),
+    ("503:0.5", ["--min-success", "0.9"], 1),
+    ("503", [], 1),
+    ("cut", [], 1),
+    ("none", ["--json", "/dev/full"], 1),
+    ("none", ["--requests", "0"], 1),
+])
+def test_the_exit_status_of_load(house, tmp_path, fault, args, code):
+    got = load(house.mock(faults=[fault]), "--rate", "500/s", "--requests", 40, *args, cwd=tmp_path)
+    assert got.returncode == code, got.stdout + got.stderr
+
+
+def test_load_says_how_many_streams_were_open_at_once(house, tmp_path):
+    for slots, words in ((20, "streams 12 wanted at once, 12 reached\n"),
+                         (5, "streams 12 wanted at once, 5 reached: never all of them\n")):
+        mock = house.mock(f"slots-{slots}", "--slots", slots, "--queue", 0)
+        got = load(mock, "--streams", 12, "--ramp", "0s", "--duration", "200ms", "--answer", 300, "--threads", 2,
+                   cwd=tmp_path)
+        assert words in got.stdout, got.stdout
 
 
 def test_load_replays_a_trace(house, tmp_path):
