@@ -108,12 +108,6 @@ static void note_end(struct ub_attempt *attempt, enum ub_error error)
 static void end(struct ub_attempt *attempt, enum ub_error error)
 {
     const struct ub_openai_usage *usage = &attempt->relay.usage;
-    struct ub_request *request = attempt->request;
-    if (error == UB_ERR_OK) {
-        request->tokens_in = usage->input;
-        request->tokens_out = usage->output;
-        request->tokens_cached = usage->cached;
-    }
     attempt->relay.error = error;
     attempt->mute = true;
     note_end(attempt, error);
@@ -319,6 +313,7 @@ static void on_turn(struct ub_call *call)
 
 static void on_plain(struct ub_attempt *attempt, struct ub_slice chunk)
 {
+    attempt->relay.text_bytes += chunk.len; /* of one that is too long to be read as a whole */
     if (attempt->forwarded) {
         pass(attempt, &chunk, 1);
         progress(attempt);
@@ -341,7 +336,10 @@ static void plain_over(struct ub_attempt *attempt)
         return;
     }
     attempt->complete = true;
-    enum ub_error error = ub_openai_answer(ub_buf_slice(&attempt->held), &attempt->relay.usage);
+    struct ub_openai_chunk chunk;
+    enum ub_error error = ub_openai_answer(ub_buf_slice(&attempt->held), &chunk);
+    attempt->relay.usage = chunk.usage;
+    attempt->relay.text_bytes = chunk.text_bytes;
     if (error == UB_ERR_OK && attempt->request->stream) {
         error = UB_ERR_BAD_ANSWER;
         attempt->relay.words = "a plain answer where a stream was asked for";

@@ -44,7 +44,9 @@ static const struct ub_conf_field tenant_fields[] = {
      .kind = UB_KIND_WORD,
      .offset = TENANT(class),
      .words = "critical interactive standard batch",
-     .about = "Who goes first when not everybody can. Kept, without effect in this version."},
+     .about = "Its priority class. It stands in the access log and in "
+              "`unbusy_class_requests_total`; nobody is preferred for it in this version: waiting "
+              "requests are served in the order they came."},
     {.key = "models",
      .shape = UB_SHAPE_LIST,
      .kind = UB_KIND_MODEL,

@@ -23,7 +23,7 @@ static const struct ub_conf_field price_fields[] = {
      .kind = UB_KIND_REAL,
      .offset = UPSTREAM(price_cached),
      .max = 1e6,
-     .fallback = "not known",
+     .fallback = "`price.input`",
      .about = "Per million prompt tokens that came from its cache."},
     {.key = "output",
      .kind = UB_KIND_REAL,
@@ -81,11 +81,16 @@ static const struct ub_conf_field upstream_fields[] = {
      .kind = UB_KIND_NAME,
      .offset = UPSTREAM(zone),
      .fallback = "none",
-     .about = "Where it is. Kept, without effect in this version."},
+     .about =
+         "Where it is. Stands in the access log beside the upstream that answered, and as a label "
+         "of `unbusy_upstream_info`; it does not change who is chosen."},
     {.key = "price",
      .shape = UB_SHAPE_SECTION,
      .section = &price_section,
-     .about = "What it charges, in any one currency. Kept, without effect in this version."},
+     .about =
+         "What it charges, in any one currency, the same for all upstreams. From it and the usage "
+         "come `cost` in the access log and `unbusy_cost_total`; it does not change who is "
+         "chosen."},
     {.key = "ca",
      .kind = UB_KIND_FILE,
      .offset = UPSTREAM(ca),

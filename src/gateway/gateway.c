@@ -42,6 +42,8 @@ static void name_slots(struct ub_gateway *gateway, const struct ub_setup *setup)
     for (uint32_t i = 0; i < config->upstream_count; i++) {
         ub_metrics_name(gateway->metrics, UB_LABEL_UPSTREAM, setup->upstream_slots[i],
                         config->upstreams[i].name);
+        ub_metrics_name(gateway->metrics, UB_LABEL_ZONE, setup->upstream_slots[i],
+                        config->upstreams[i].zone == NULL ? "" : config->upstreams[i].zone);
     }
     for (uint32_t i = 0; i < config->model_count; i++) {
         ub_metrics_name(gateway->metrics, UB_LABEL_MODEL, setup->model_slots[i],

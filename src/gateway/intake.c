@@ -284,6 +284,7 @@ static void fill_arrival(struct ub_request *request, const struct ub_slice *valu
     arrival->stream = request->stream;
     arrival->heartbeat = request->stream;
     arrival->can_retry = true;
+    request->prompt_tokens = asked->prompt_tokens;
     arrival->prompt_tokens = asked->prompt_tokens;
     arrival->max_tokens = asked->max_tokens;
     arrival->client_deadline = patience_ns == 0 ? 0 : ub_clock_now() + patience_ns;

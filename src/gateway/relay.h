@@ -28,8 +28,9 @@ struct ub_relay {
     struct ub_sse sse;
     struct ub_slice *parts; /* UB_RELAY_PARTS, lent: nothing is in them between two reads */
     uint32_t part_count;
-    uint32_t events;  /* relayed, all in all */
-    uint32_t payload; /* payload events among them */
+    uint32_t events;     /* relayed, all in all */
+    uint32_t payload;    /* payload events among them */
+    uint64_t text_bytes; /* in these, as escaped in JSON */
     bool strip_usage;
     bool done;
     enum ub_error error;

@@ -70,6 +70,7 @@ struct ub_request {
     bool stream;
     bool wants_usage; /* the client asked for the usage chunk itself */
     uint64_t cookie_key;
+    uint32_t prompt_tokens; /* estimate */
 
     /* Reading goes wrong: everything that comes is thrown away, then this is the answer. */
     bool spoilt;
@@ -101,7 +102,6 @@ struct ub_request {
     int status;
     uint32_t tries;
     struct ub_try tried[UB_ACCESS_ATTEMPTS];
-    uint32_t tokens_in, tokens_out, tokens_cached;
     uint64_t bytes_in, bytes_out;
 };
 

@@ -39,6 +39,10 @@ static void set_target(struct ub_gateway *gateway, uint32_t upstream_slot, uint3
 static void set_targets(struct ub_gateway *gateway, const struct ub_setup *setup)
 {
     const struct ub_routes *routes = &setup->config->routes;
+    for (uint32_t i = 0; i < routes->upstream_count; i++) {
+        ub_metrics_set(gateway->metrics, UB_METRIC_UPSTREAM_INFO, setup->upstream_slots[i],
+                       setup->upstream_slots[i], 1);
+    }
     for (uint32_t i = 0; i < routes->model_count; i++) {
         const struct ub_model_spec *model = &routes->models[i];
         for (uint32_t t = 0; t < model->tiers; t++) {

@@ -1,5 +1,8 @@
 #include "gateway/settle.h"
 
+#include "gateway/account.h"
+#include "gateway/attempt.h"
+
 static uint32_t model_slot(const struct ub_request *request)
 {
     return request->model < 0 ? UB_NO_MODEL : request->view->setup->model_slots[request->model];
@@ -11,29 +14,45 @@ static uint32_t tenant_slot(const struct ub_request *request)
     return request->tenant == NULL ? UINT32_MAX : (uint32_t)(request->tenant - config->tenants);
 }
 
-static void count_tokens(const struct ub_request *request)
+static enum ub_tenant_class class_of(const struct ub_request *request)
+{
+    _Static_assert((int)UB_TENANT_BATCH == (int)UB_METRIC_CLASS_BATCH, "the same four classes");
+    return request->tenant == NULL ? UB_TENANT_STANDARD : request->tenant->class;
+}
+
+/* Reported and estimated tokens are never added up. */
+static void count_usage(const struct ub_request *request, const struct ub_account *account)
 {
     const struct ub_metrics_shard *shard = request->worker->shard;
-    const uint32_t tokens[UB_TOKENS_KINDS] = {
-        [UB_TOKENS_INPUT] = request->tokens_in,
-        [UB_TOKENS_OUTPUT] = request->tokens_out,
-        [UB_TOKENS_CACHED] = request->tokens_cached,
-    };
+    bool reported = account->usage == UB_USAGE_REPORTED;
+    uint32_t model = model_slot(request), upstream = request->speaker->site->slot;
     for (uint32_t kind = 0; kind < UB_TOKENS_KINDS; kind++) {
-        ub_metrics_add(shard, UB_METRIC_TOKENS, model_slot(request), kind, tokens[kind]);
+        uint32_t tokens = account->tokens[kind];
+        ub_metrics_add(shard, reported ? UB_METRIC_TOKENS : UB_METRIC_TOKENS_ESTIMATED, model, kind,
+                       tokens);
+        ub_metrics_add(shard,
+                       reported ? UB_METRIC_UPSTREAM_TOKENS : UB_METRIC_UPSTREAM_TOKENS_ESTIMATED,
+                       upstream, kind, tokens);
         if (request->tenant != NULL) {
-            ub_metrics_add(shard, UB_METRIC_TENANT_TOKENS, tenant_slot(request), kind,
-                           tokens[kind]);
+            ub_metrics_add(shard,
+                           reported ? UB_METRIC_TENANT_TOKENS : UB_METRIC_TENANT_TOKENS_ESTIMATED,
+                           tenant_slot(request), kind, tokens);
         }
+    }
+    if (account->cost_nanos > 0) {
+        uint64_t nanos = (uint64_t)account->cost_nanos;
+        ub_metrics_add(shard, UB_METRIC_COST, model, account->usage, nanos);
+        ub_metrics_add(shard, UB_METRIC_UPSTREAM_COST, upstream, account->usage, nanos);
     }
 }
 
-static void count(const struct ub_request *request)
+static void count(const struct ub_request *request, const struct ub_account *account)
 {
     const struct ub_metrics_shard *shard = request->worker->shard;
     uint32_t model = model_slot(request);
     ub_metrics_add(shard, UB_METRIC_BYTES, UB_SIDE_CLIENT, 0, request->bytes_in);
     ub_metrics_add(shard, UB_METRIC_REQUESTS, model, request->outcome, 1);
+    ub_metrics_add(shard, UB_METRIC_CLASS_REQUESTS, class_of(request), request->outcome, 1);
     if (request->tenant != NULL) {
         ub_metrics_add(shard, UB_METRIC_TENANT_REQUESTS, tenant_slot(request), 0, 1);
     }
@@ -51,7 +70,9 @@ static void count(const struct ub_request *request)
         ub_metrics_observe(shard, UB_METRIC_QUEUE_TIME, model,
                            request->started_at - request->arrived_at);
     }
-    count_tokens(request);
+    if (account->has_usage) {
+        count_usage(request, account);
+    }
 }
 
 static void fill_attempts(struct ub_access_record *record, const struct ub_request *request)
@@ -69,6 +90,15 @@ static void fill_attempts(struct ub_access_record *record, const struct ub_reque
     }
 }
 
+static void fill_usage(struct ub_access_record *record, const struct ub_account *account)
+{
+    record->usage = account->has_usage ? ub_metrics_word(UB_LABEL_USAGE, account->usage) : "none";
+    record->tokens_in = account->tokens[UB_TOKENS_INPUT];
+    record->tokens_out = account->tokens[UB_TOKENS_OUTPUT];
+    record->tokens_cached = account->tokens[UB_TOKENS_CACHED];
+    record->cost_nanos = account->cost_nanos;
+}
+
 static ub_ns since(ub_ns at, ub_ns from)
 {
     return at == 0 ? -1 : at - from;
@@ -76,7 +106,8 @@ static ub_ns since(ub_ns at, ub_ns from)
 
 void ub_settle(const struct ub_request *request)
 {
-    count(request);
+    struct ub_account account = ub_account_of(request);
+    count(request, &account);
     struct ub_access *access = request->worker->gateway->access;
     struct ub_access_record *record =
         access == NULL ? NULL : ub_access_begin(access, request->worker->number);
@@ -90,6 +121,13 @@ void ub_settle(const struct ub_request *request)
     if (request->tenant != NULL) {
         UB_ACCESS_TEXT(record->tenant, ub_slice_of(request->tenant->name));
     }
+    record->class = ub_metrics_word(UB_LABEL_CLASS, class_of(request));
+    if (request->spoke != NULL) {
+        UB_ACCESS_TEXT(record->upstream, ub_slice_of(request->spoke->config->name));
+        if (request->spoke->config->zone != NULL) {
+            UB_ACCESS_TEXT(record->zone, ub_slice_of(request->spoke->config->zone));
+        }
+    }
     UB_ACCESS_TEXT(record->model, ub_slice_of(request->model_name));
     record->endpoint = ub_endpoint_word(request->endpoint);
     record->status = (uint16_t)request->status;
@@ -100,9 +138,7 @@ void ub_settle(const struct ub_request *request)
     record->queue_ns = since(request->started_at, from);
     record->first_token_ns = since(request->payload_at, from);
     record->total_ns = request->over_at - from;
-    record->tokens_in = request->tokens_in;
-    record->tokens_out = request->tokens_out;
-    record->tokens_cached = request->tokens_cached;
+    fill_usage(record, &account);
     record->bytes_in = request->bytes_in;
     record->bytes_out = request->bytes_out;
     ub_access_commit(access, request->worker->number);

@@ -25,8 +25,9 @@ struct ub_config *ub_stage_config(const struct ub_stage *stage, const char *yaml
     ub_buf_printf(&text, "listen: 127.0.0.1:0\nthreads: %u\nupstreams:\n",
                   stage->threads == 0 ? 1 : stage->threads);
     for (uint32_t i = 0; i < stage->actor_count; i++) {
-        ub_buf_printf(&text, "  - {name: %c, url: \"http://127.0.0.1:%u/v1\", key: sk-up-%c}\n",
-                      'a' + (int)i, ub_actor_port(stage->actors[i]), 'a' + (int)i);
+        ub_buf_printf(&text, "  - {name: %c, url: \"http://127.0.0.1:%u/v1\", key: sk-up-%c%s}\n",
+                      'a' + (int)i, ub_actor_port(stage->actors[i]), 'a' + (int)i,
+                      stage->upstream == NULL ? "" : stage->upstream);
     }
     if (yaml[0] == '\0') {
         ub_buf_add_text(&text, "models:\n  - name: m\n    patience: 0s\n    tiers: [");

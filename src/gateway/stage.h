@@ -30,7 +30,8 @@
 struct ub_actor; /* an upstream */
 
 struct ub_stage {
-    uint32_t threads; /* set it before ub_stage_open; 0 = one */
+    uint32_t threads;     /* set it before ub_stage_open; 0 = one */
+    const char *upstream; /* likewise: more keys for each upstream, ", zone: x"; NULL = none */
     struct ub_actor *actors[UB_ACTORS_MAX];
     uint32_t actor_count;
     struct ub_gateway *gateway;

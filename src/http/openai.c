@@ -113,6 +113,16 @@ static void read_finish(struct reading *reading)
     }
 }
 
+/* Anything for the user. */
+static void read_text(struct reading *reading)
+{
+    struct ub_slice text;
+    bool is_text = ub_walk_string(&reading->walk, &text);
+    bool says = is_text ? text.len > 0 : ub_walk_says(&reading->walk);
+    reading->chunk->text_bytes += is_text ? text.len : 0;
+    reading->chunk->payload = reading->chunk->payload || says;
+}
+
 /* `delta` or `message`. Fields we do not know are for the user, as long as there is something in
  * them. */
 static void read_delta(struct reading *reading)
@@ -124,8 +134,11 @@ static void read_delta(struct reading *reading)
         return;
     }
     while (ub_walk_key(walk, &key)) {
-        bool says = ub_walk_says(walk);
-        reading->chunk->payload = reading->chunk->payload || (says && !ub_slice_is(key, "role"));
+        if (ub_slice_is(key, "role")) {
+            ub_walk_skip(walk);
+        } else {
+            read_text(reading);
+        }
     }
 }
 
@@ -144,8 +157,7 @@ static void read_choice(struct reading *reading)
         } else if (ub_slice_is(key, "finish_reason")) {
             read_finish(reading);
         } else if (ub_slice_is(key, "text")) {
-            bool says = ub_walk_says(walk);
-            reading->chunk->payload = reading->chunk->payload || says;
+            read_text(reading);
         } else {
             ub_walk_skip(walk);
         }
@@ -248,20 +260,17 @@ bool ub_openai_chunk_read(struct ub_slice data, struct ub_openai_chunk *chunk)
     return read_answer(data, &reading);
 }
 
-enum ub_error ub_openai_answer(struct ub_slice body, struct ub_openai_usage *usage)
+enum ub_error ub_openai_answer(struct ub_slice body, struct ub_openai_chunk *chunk)
 {
-    struct ub_openai_chunk chunk = {0};
-    struct reading reading = {.chunk = &chunk};
+    struct reading reading = {.chunk = chunk};
+    *chunk = (struct ub_openai_chunk){0};
     if (!read_answer(body, &reading)) {
         return UB_ERR_BAD_ANSWER;
     }
-    if (usage != NULL) {
-        *usage = chunk.usage;
+    if (chunk->error != UB_ERR_OK) {
+        return chunk->error;
     }
-    if (chunk.error != UB_ERR_OK) {
-        return chunk.error;
-    }
-    if (chunk.payload) {
+    if (chunk->payload) {
         return UB_ERR_OK;
     }
     return reading.has_choices ? UB_ERR_EMPTY_ANSWER : UB_ERR_BAD_ANSWER;

@@ -46,6 +46,7 @@ struct ub_openai_chunk {
                               asked for */
     uint32_t choices;      /* how many are in it */
     enum ub_finish finish; /* of the last choice that has one */
+    uint64_t text_bytes;   /* of strings for the user, escaped as in JSON */
     struct ub_openai_usage usage;
     struct ub_slice usage_cut; /* the member `usage` (also `null`) with a comma: what has to go to
                                   make the rest valid without it; empty when there is none */
@@ -57,8 +58,8 @@ bool ub_openai_chunk_read(struct ub_slice data, struct ub_openai_chunk *chunk);
 
 /* A whole answer with a good status, not streamed. OK: a good one. Else BAD_ANSWER (not JSON, or
  * without choices and data), EMPTY_ANSWER (all is there, but nothing in it), or what its error
- * object says. `usage` may be NULL. */
-enum ub_error ub_openai_answer(struct ub_slice body, struct ub_openai_usage *usage);
+ * object says. `chunk` is what was read of it, as far as that came. */
+enum ub_error ub_openai_answer(struct ub_slice body, struct ub_openai_chunk *chunk);
 
 /* An answer with a status that is not good. Never OK. */
 enum ub_error ub_openai_refusal(int status, struct ub_slice body);

@@ -237,17 +237,23 @@ static void test_answers(void)
         {"nothing", "", UB_ERR_BAD_ANSWER},
         {"a cut answer", "{'choices':[{'message':{'content':'Hi'}}]", UB_ERR_BAD_ANSWER},
     };
+    struct ub_openai_chunk chunk;
     struct ub_buf body = {0};
     for (size_t i = 0; i < UB_COUNT(rows); i++) {
-        enum ub_error got = ub_openai_answer(quoted(rows[i].body, &body), NULL);
+        enum ub_error got = ub_openai_answer(quoted(rows[i].body, &body), &chunk);
         UB_CHECK(got == rows[i].want, "an answer: %s (%s)", rows[i].name, ub_error_slug(got));
     }
-    struct ub_openai_usage usage = {0};
     ub_openai_answer(quoted("{'choices':[{'text':'a'}],'usage':{'prompt_tokens':3,"
                             "'completion_tokens':2}}",
                             &body),
-                     &usage);
-    UB_CHECK(usage.input == 3 && usage.output == 2, "an answer has its usage");
+                     &chunk);
+    UB_CHECK(chunk.usage.input == 3 && chunk.usage.output == 2, "an answer has its usage");
+    ub_openai_answer(
+        quoted(CHAT("'message':{'role':'assistant','reasoning_content':'abc','content':"
+                    "'de','x':[1]}"),
+               &body),
+        &chunk);
+    UB_CHECK(chunk.text_bytes == 5, "its text is measured, the role is none");
     ub_buf_free(&body);
 }
 

@@ -31,20 +31,25 @@ struct ub_access_record {
     ub_ns wall_ns; /* when the request arrived: ub_clock_wall */
     char id[40];   /* x-request-id */
     char client[48];
-    char tenant[32]; /* "" = none */
+    char tenant[32];   /* "" = none */
+    const char *class; /* static text, of the tenant: "standard" ...; NULL = not known yet */
     char model[64];
     const char *endpoint; /* static text: "chat", "completions", "embeddings", "models" ... */
     uint16_t status;      /* what the client saw; 0 = nothing */
     uint8_t outcome;      /* enum ub_error */
     uint8_t why;          /* enum ub_reason of the terminal action */
     bool stream;
-    uint8_t attempts; /* may exceed UB_ACCESS_ATTEMPTS */
+    char upstream[32]; /* who the answer is from; "" = none or ourselves */
+    char zone[32];     /* of that one */
+    uint8_t attempts;  /* may exceed UB_ACCESS_ATTEMPTS */
     struct ub_access_attempt attempt[UB_ACCESS_ATTEMPTS];
     ub_ns queue_ns;       /* arrival to the first attempt; < 0 = there was none */
     ub_ns first_token_ns; /* arrival to the first payload sent; < 0 = there was none */
     ub_ns total_ns;       /* arrival to outcome */
     uint32_t tokens_in, tokens_out, tokens_cached; /* 0 = unknown */
-    uint64_t bytes_in, bytes_out;                  /* bodies */
+    const char *usage;            /* static text: whose figures these are; NULL = nobody's */
+    int64_t cost_nanos;           /* billionths of the price's currency; < 0 = not known */
+    uint64_t bytes_in, bytes_out; /* bodies */
 };
 
 struct ub_access;

@@ -5,6 +5,8 @@
 
 #include <time.h>
 
+#define NANOS 1000000000u
+
 static const char *reason_words(uint8_t reason)
 {
     static const char *const words[] = {
@@ -98,11 +100,27 @@ static void add_who(struct ub_buf *out, const struct ub_access_record *record)
     add_text(out, record->client, sizeof record->client);
     ADD(out, ",\"tenant\":");
     add_text(out, record->tenant, sizeof record->tenant);
+    if (record->class != NULL) {
+        ADD(out, ",\"class\":");
+        ub_buf_add_json(out, ub_slice_of(record->class));
+    }
     ADD(out, ",\"endpoint\":");
     ub_buf_add_json(out, ub_slice_of(record->endpoint == NULL ? "" : record->endpoint));
     ADD(out, ",\"model\":");
     add_text(out, record->model, sizeof record->model);
     ub_buf_add_text(out, record->stream ? ",\"stream\":true" : ",\"stream\":false");
+}
+
+static void add_answerer(struct ub_buf *out, const struct ub_access_record *record)
+{
+    if (record->upstream[0] != '\0') {
+        ADD(out, ",\"upstream\":");
+        add_text(out, record->upstream, sizeof record->upstream);
+    }
+    if (record->zone[0] != '\0') {
+        ADD(out, ",\"zone\":");
+        add_text(out, record->zone, sizeof record->zone);
+    }
 }
 
 static void add_measures(struct ub_buf *out, const struct ub_access_record *record)
@@ -123,6 +141,14 @@ static void add_measures(struct ub_buf *out, const struct ub_access_record *reco
     add_number(out, record->tokens_out, 1);
     ADD(out, ",\"tokens_cached\":");
     add_number(out, record->tokens_cached, 1);
+    ADD(out, ",\"usage\":");
+    ub_buf_add_json(out, ub_slice_of(record->usage == NULL ? "none" : record->usage));
+    if (record->cost_nanos >= 0) {
+        ADD(out, ",\"cost\":");
+        add_number(out, (uint64_t)record->cost_nanos / NANOS, 1);
+        ADD(out, ".");
+        add_number(out, (uint64_t)record->cost_nanos % NANOS, 9);
+    }
     ADD(out, ",\"bytes_in\":");
     add_number(out, record->bytes_in, 1);
     ADD(out, ",\"bytes_out\":");
@@ -141,6 +167,7 @@ void ub_access_add_line(struct ub_buf *out, const struct ub_access_record *recor
     ADD(out, "\",\"reason\":\"");
     ub_buf_add_text(out, reason_words(record->why));
     ADD(out, "\"");
+    add_answerer(out, record);
     add_attempts(out, record);
     add_measures(out, record);
     ADD(out, "}\n");

@@ -74,7 +74,7 @@ static bool log_one(struct ub_access *access, uint32_t worker, const char *id)
     return true;
 }
 
-static void test_line(void)
+static struct ub_access_record whole_record(void)
 {
     struct ub_access_record record = {
         .wall_ns = 1795536256 * UB_SECOND + 7 * UB_MS,
@@ -82,6 +82,11 @@ static void test_line(void)
         .status = 200,
         .outcome = UB_ERR_OK,
         .why = UB_WHY_COMPLETE,
+        .class = "batch",
+        .upstream = "far",
+        .zone = "dc1",
+        .usage = "reported",
+        .cost_nanos = 12000000034,
         .stream = true,
         .attempts = 2,
         .attempt =
@@ -101,6 +106,12 @@ static void test_line(void)
     UB_ACCESS_TEXT(record.id, UB_LIT("req-1"));
     UB_ACCESS_TEXT(record.client, UB_LIT("::1"));
     UB_ACCESS_TEXT(record.model, UB_LIT("a \"model\"\n\xff"));
+    return record;
+}
+
+static void test_line(void)
+{
+    const struct ub_access_record record = whole_record();
     struct ub_buf out = {0};
     struct ub_access_clock clock = {0};
     ub_access_add_line(&out, &record, &clock);
@@ -108,19 +119,24 @@ static void test_line(void)
     UB_CHECK_TEXT(
         out.ptr,
         "{\"time\":\"2026-11-24T16:04:16.007Z\",\"id\":\"req-1\",\"client\":\"::1\",\"tenant\":"
-        "\"\","
+        "\"\",\"class\":\"batch\","
         "\"endpoint\":\"chat\",\"model\":\"a \\\"model\\\"\\n\xef\xbf\xbd\",\"stream\":true,"
-        "\"status\":200,\"outcome\":\"ok\",\"reason\":\"complete\",\"attempts\":["
+        "\"status\":200,\"outcome\":\"ok\",\"reason\":\"complete\","
+        "\"upstream\":\"far\",\"zone\":\"dc1\",\"attempts\":["
         "{\"upstream\":\"near\",\"reason\":\"balanced\",\"error\":\"throttled\",\"start_ms\":0,"
         "\"ms\":12},{\"upstream\":\"far\",\"reason\":\"retry elsewhere\",\"error\":\"ok\","
         "\"start_ms\":13,\"ms\":900}],\"attempts_total\":2,\"queue_ms\":0.020,"
         "\"first_token_ms\":350.005,\"total_ms\":913.000,\"tokens_in\":10,"
-        "\"tokens_out\":4000000000,\"tokens_cached\":0,\"bytes_in\":0,\"bytes_out\":5000000000}\n",
+        "\"tokens_out\":4000000000,\"tokens_cached\":0,\"usage\":\"reported\",\"cost\":12."
+        "000000034,"
+        "\"bytes_in\":0,\"bytes_out\":5000000000}\n",
         "a line with everything");
 
     struct ub_access_record worst;
     memset(&worst, 1, sizeof worst); /* bytes that take six in JSON, and no zero byte anywhere */
     worst.endpoint = "completions";
+    worst.class = "interactive";
+    worst.usage = "estimated";
     worst.attempts = 255;
     worst.stream = true;
     ub_buf_clear(&out);

@@ -59,6 +59,8 @@ struct ub_metric_names *ub_metric_names(struct ub_metrics *metrics, enum ub_metr
         return &metrics->upstreams;
     case UB_LABEL_TENANT:
         return &metrics->tenants;
+    case UB_LABEL_ZONE:
+        return &metrics->zones;
     default:
         return NULL;
     }
@@ -83,6 +85,10 @@ static uint32_t label_size(struct ub_metrics *metrics, enum ub_metric_label labe
         return UB_SIDE_COUNT + 1;
     case UB_LABEL_TOKENS:
         return UB_TOKENS_KINDS + 1;
+    case UB_LABEL_USAGE:
+        return UB_USAGE_KINDS + 1;
+    case UB_LABEL_CLASS:
+        return UB_METRIC_CLASSES + 1;
     case UB_LABEL_LEVEL:
         return UB_LOG_LEVELS + 1;
     default:
@@ -121,17 +127,19 @@ struct ub_metrics *ub_metrics_new(const struct ub_metrics_limits *limits)
     metrics->models.count = limits->models;
     metrics->upstreams.count = limits->upstreams;
     metrics->tenants.count = limits->tenants;
+    metrics->zones.count = limits->upstreams;
     pthread_mutex_init(&metrics->lock, NULL);
     place_metrics(metrics);
     metrics->models.name = ub_calloc(limits->models + 1, sizeof(char *));
     metrics->upstreams.name = ub_calloc(limits->upstreams + 1, sizeof(char *));
     metrics->tenants.name = ub_calloc(limits->tenants + 1, sizeof(char *));
+    metrics->zones.name = ub_calloc(limits->upstreams + 1, sizeof(char *));
     metrics->shards = ub_calloc(limits->workers, sizeof *metrics->shards);
     metrics->cells = ub_calloc((size_t)limits->workers * metrics->shard_cells, sizeof(uint64_t));
     metrics->set_values = ub_calloc(metrics->set_cells, sizeof(uint64_t));
     if (metrics->models.name == NULL || metrics->upstreams.name == NULL ||
-        metrics->tenants.name == NULL || metrics->shards == NULL || metrics->cells == NULL ||
-        metrics->set_values == NULL) {
+        metrics->tenants.name == NULL || metrics->zones.name == NULL || metrics->shards == NULL ||
+        metrics->cells == NULL || metrics->set_values == NULL) {
         ub_metrics_free(metrics);
         return NULL;
     }
@@ -159,6 +167,7 @@ void ub_metrics_free(struct ub_metrics *metrics)
     free_names(&metrics->models);
     free_names(&metrics->upstreams);
     free_names(&metrics->tenants);
+    free_names(&metrics->zones);
     ub_free(metrics->shards);
     ub_free((void *)metrics->cells);
     ub_free((void *)metrics->set_values);

@@ -18,12 +18,14 @@
 #include <stdint.h>
 
 /* Types: COUNTER and UPDOWN (a gauge that goes up and down) are cells of the workers; QUICK and
- * LONG are histograms of durations, in buckets for waits and for answers; TOTAL and GAUGE are set
- * at scrape time. Names get "unbusy_" before them.
+ * LONG are histograms of durations, in buckets for waits and for answers; NANOS is a COUNTER whose
+ * cells hold billionths; TOTAL and GAUGE are set at scrape time. Names get "unbusy_" before them.
  *
  * id, type, label, label, name, help */
 #define UB_METRICS(X)                                                                              \
     X(REQUESTS, COUNTER, MODEL, OUTCOME, "requests_total", "Requests that got their one outcome.") \
+    X(CLASS_REQUESTS, COUNTER, CLASS, OUTCOME, "class_requests_total",                             \
+      "Requests by the class of their tenant; without tenants all are standard.")                  \
     X(RESPONSES, COUNTER, STATUS, NONE, "responses_total",                                         \
       "Responses to clients, refusals before a request was understood included.")                  \
     X(REQUESTS_RUNNING, UPDOWN, MODEL, NONE, "requests_running",                                   \
@@ -35,8 +37,22 @@
     X(QUEUE_TIME, QUICK, MODEL, NONE, "queue_wait_seconds",                                        \
       "From the complete request to the start of its first attempt.")                              \
     X(TOKENS, COUNTER, MODEL, TOKENS, "tokens_total", "Tokens as reported by upstreams.")          \
+    X(TOKENS_ESTIMATED, COUNTER, MODEL, TOKENS, "tokens_estimated_total",                          \
+      "Tokens of answers without a report, estimated from what was relayed.")                      \
+    X(COST, NANOS, MODEL, USAGE, "cost_total",                                                     \
+      "What answers cost at the configured prices, in the currency of these.")                     \
     X(TENANT_REQUESTS, COUNTER, TENANT, NONE, "tenant_requests_total", "Requests by tenant.")      \
     X(TENANT_TOKENS, COUNTER, TENANT, TOKENS, "tenant_tokens_total", "Tokens by tenant.")          \
+    X(TENANT_TOKENS_ESTIMATED, COUNTER, TENANT, TOKENS, "tenant_tokens_estimated_total",           \
+      "Estimated tokens by tenant.")                                                               \
+    X(UPSTREAM_TOKENS, COUNTER, UPSTREAM, TOKENS, "upstream_tokens_total",                         \
+      "Tokens as reported by the upstream that answered.")                                         \
+    X(UPSTREAM_TOKENS_ESTIMATED, COUNTER, UPSTREAM, TOKENS, "upstream_tokens_estimated_total",     \
+      "Estimated tokens by the upstream that answered.")                                           \
+    X(UPSTREAM_COST, NANOS, UPSTREAM, USAGE, "upstream_cost_total",                                \
+      "What the answers of an upstream cost at its configured price.")                             \
+    X(UPSTREAM_INFO, GAUGE, UPSTREAM, ZONE, "upstream_info",                                       \
+      "Always 1; the zone of the upstream is in the label.")                                       \
     X(ATTEMPTS, COUNTER, UPSTREAM, ERROR, "attempts_total",                                        \
       "Attempts that ended, \"ok\" or by their error.")                                            \
     X(STARTS, COUNTER, REASON, NONE, "attempt_starts_total", "Why attempts were started.")         \
@@ -94,12 +110,15 @@ enum ub_metric_label {
     UB_LABEL_MODEL,    /* named slots */
     UB_LABEL_UPSTREAM, /* named slots */
     UB_LABEL_TENANT,   /* named slots */
+    UB_LABEL_ZONE,     /* named slots, as many as upstreams: a slot holds its upstream's zone */
     UB_LABEL_OUTCOME,  /* enum ub_error */
     UB_LABEL_ERROR,    /* enum ub_error */
     UB_LABEL_REASON,   /* enum ub_reason */
     UB_LABEL_STATUS,   /* HTTP status, 100..599 */
     UB_LABEL_SIDE,     /* enum ub_metric_side */
     UB_LABEL_TOKENS,   /* enum ub_metric_tokens */
+    UB_LABEL_USAGE,    /* enum ub_metric_usage */
+    UB_LABEL_CLASS,    /* enum ub_metric_class */
     UB_LABEL_LEVEL,    /* enum ub_log_level */
     UB_LABEL_VERSION,  /* 0 */
     UB_LABEL_COUNT
@@ -107,6 +126,23 @@ enum ub_metric_label {
 
 enum ub_metric_side { UB_SIDE_CLIENT, UB_SIDE_UPSTREAM, UB_SIDE_COUNT };
 enum ub_metric_tokens { UB_TOKENS_INPUT, UB_TOKENS_OUTPUT, UB_TOKENS_CACHED, UB_TOKENS_KINDS };
+enum ub_metric_usage { UB_USAGE_REPORTED, UB_USAGE_ESTIMATED, UB_USAGE_KINDS };
+
+/* Priority classes of tenants. */
+#define UB_CLASSES(X)             \
+    X(CRITICAL, "critical")       \
+    X(INTERACTIVE, "interactive") \
+    X(STANDARD, "standard")       \
+    X(BATCH, "batch")
+enum ub_metric_class {
+#define X(name, word) UB_METRIC_CLASS_##name,
+    UB_CLASSES(X)
+#undef X
+        UB_METRIC_CLASSES
+};
+
+/* Words of an enum label ("reported", "batch"), for logs; NULL for a value that it does not have. */
+const char *ub_metrics_word(enum ub_metric_label label, uint32_t index);
 
 /* Sizes, fixed for the life of the process. Only what is used gets memory. */
 struct ub_metrics_limits {
@@ -137,7 +173,7 @@ void ub_metrics_free(struct ub_metrics *metrics);
  * need a worker number of their own. */
 struct ub_metrics_shard *ub_metrics_shard(struct ub_metrics *metrics, uint32_t worker);
 
-/* Gives slot `index` of MODEL, UPSTREAM or TENANT a name (copied); NULL takes it away. Under a new
+/* Gives slot `index` of MODEL, UPSTREAM, TENANT or ZONE a name (copied); NULL takes it away. Under a new
  * name the slot's series start from zero; under its old one they go on. Call it when nothing runs
  * in this slot. False without memory: the slot stays nameless and is not shown. */
 bool ub_metrics_name(struct ub_metrics *metrics, enum ub_metric_label label, uint32_t index,
@@ -174,7 +210,7 @@ static inline void ub_metrics_bump(_Atomic uint64_t *cell, uint64_t by)
     atomic_store_explicit(cell, value + by, memory_order_relaxed);
 }
 
-/* COUNTER: counts `by` more. UPDOWN: negative `by` as (uint64_t)-1. Unused labels are index 0. */
+/* COUNTER, NANOS: counts `by` more. UPDOWN: negative `by` as (uint64_t)-1. Unused labels are index 0. */
 static inline void ub_metrics_add(const struct ub_metrics_shard *shard, enum ub_metric metric,
                                   uint32_t index1, uint32_t index2, uint64_t by)
 {

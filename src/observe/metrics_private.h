@@ -7,7 +7,7 @@
 
 #define UB_STATUS_END 600
 
-enum ub_metric_type { UB_COUNTER, UB_UPDOWN, UB_QUICK, UB_LONG, UB_TOTAL, UB_GAUGE };
+enum ub_metric_type { UB_COUNTER, UB_NANOS, UB_UPDOWN, UB_QUICK, UB_LONG, UB_TOTAL, UB_GAUGE };
 
 struct ub_metric_row {
     enum ub_metric_type type;
@@ -39,7 +39,7 @@ struct ub_metrics {
     _Atomic uint64_t *cells;      /* of all shards, each on cache lines of its own */
     _Atomic uint64_t *set_values; /* TOTAL and GAUGE: see ub_metric_encode */
     pthread_mutex_t lock;         /* guards what follows */
-    struct ub_metric_names models, upstreams, tenants;
+    struct ub_metric_names models, upstreams, tenants, zones;
     struct ub_metric_pair *pairs; /* set since the last scrape */
     uint32_t pair_count, pair_cap;
 };
@@ -55,7 +55,8 @@ static inline bool ub_metric_is_set(enum ub_metric_type type)
 static inline bool ub_metric_is_pair(enum ub_metric metric)
 {
     enum ub_metric_label label = ub_metric_table[metric].label[1];
-    return label == UB_LABEL_MODEL || label == UB_LABEL_UPSTREAM || label == UB_LABEL_TENANT;
+    return label == UB_LABEL_MODEL || label == UB_LABEL_UPSTREAM || label == UB_LABEL_TENANT ||
+           label == UB_LABEL_ZONE;
 }
 
 /* The names of a label's slots; NULL for a label that is an enum. */

@@ -65,6 +65,20 @@ static void test_counters(void)
     UB_CHECK(value_of(metrics, "unbusy_requests_total{model=\"other\",outcome=\"no_route\"}") == 7,
              "an index past the end is \"other\"");
 
+    const char *cost = "unbusy_cost_total{model=\"chat\",usage=\"estimated\"}";
+    UB_CHECK(isnan(value_of(metrics, cost)), "nothing costs nothing before there is a price");
+    ub_metrics_add(first, UB_METRIC_COST, 1, UB_USAGE_ESTIMATED, 1500000000);
+    ub_metrics_add(last, UB_METRIC_COST, 1, UB_USAGE_ESTIMATED, 1);
+    UB_CHECK(value_of(metrics, cost) == 1.500000001, "billionths are shown as what they are of");
+    ub_metrics_add(first, UB_METRIC_CLASS_REQUESTS, UB_METRIC_CLASS_BATCH, UB_ERR_OK, 2);
+    UB_CHECK(value_of(metrics, "unbusy_class_requests_total{class=\"batch\",outcome=\"ok\"}") == 2,
+             "classes have words");
+    ub_metrics_name(metrics, UB_LABEL_UPSTREAM, 7, "near");
+    ub_metrics_name(metrics, UB_LABEL_ZONE, 7, "dc1");
+    ub_metrics_set(metrics, UB_METRIC_UPSTREAM_INFO, 7, 7, 1);
+    UB_CHECK(value_of(metrics, "unbusy_upstream_info{upstream=\"near\",zone=\"dc1\"}") == 1,
+             "an upstream has a zone");
+
     ub_metrics_add(first, UB_METRIC_CONNECTIONS, UB_SIDE_CLIENT, 0, 5);
     ub_metrics_add(last, UB_METRIC_CONNECTIONS, UB_SIDE_CLIENT, 0, (uint64_t)-2);
     UB_CHECK(value_of(metrics, "unbusy_connections{side=\"client\"}") == 3, "up and down");

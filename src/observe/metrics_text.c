@@ -16,13 +16,13 @@ static const char *label_key(enum ub_metric_label label)
         [UB_LABEL_ERROR] = "error",     [UB_LABEL_REASON] = "reason",
         [UB_LABEL_STATUS] = "status",   [UB_LABEL_SIDE] = "side",
         [UB_LABEL_TOKENS] = "kind",     [UB_LABEL_LEVEL] = "level",
-        [UB_LABEL_VERSION] = "version",
+        [UB_LABEL_VERSION] = "version", [UB_LABEL_ZONE] = "zone",
+        [UB_LABEL_USAGE] = "usage",     [UB_LABEL_CLASS] = "class",
     };
     return keys[label];
 }
 
-/* Words of an enum label; NULL for a value that it does not have. */
-static const char *enum_value(enum ub_metric_label label, uint32_t index)
+const char *ub_metrics_word(enum ub_metric_label label, uint32_t index)
 {
     static const char *const reasons[] = {
 #define X(name, words) words,
@@ -31,6 +31,12 @@ static const char *enum_value(enum ub_metric_label label, uint32_t index)
     };
     static const char *const sides[] = {"client", "upstream"};
     static const char *const tokens[] = {"input", "output", "cached"};
+    static const char *const usages[] = {"reported", "estimated"};
+    static const char *const classes[] = {
+#define X(name, word) word,
+        UB_CLASSES(X)
+#undef X
+    };
     switch (label) {
     case UB_LABEL_OUTCOME:
     case UB_LABEL_ERROR:
@@ -41,6 +47,10 @@ static const char *enum_value(enum ub_metric_label label, uint32_t index)
         return index < UB_COUNT(sides) ? sides[index] : NULL;
     case UB_LABEL_TOKENS:
         return index < UB_COUNT(tokens) ? tokens[index] : NULL;
+    case UB_LABEL_USAGE:
+        return index < UB_COUNT(usages) ? usages[index] : NULL;
+    case UB_LABEL_CLASS:
+        return index < UB_COUNT(classes) ? classes[index] : NULL;
     case UB_LABEL_LEVEL:
         return index < UB_LOG_LEVELS ? ub_log_level_name((enum ub_log_level)index) : NULL;
     case UB_LABEL_VERSION:
@@ -82,7 +92,7 @@ static const char *label_value(struct ub_metrics *metrics, enum ub_metric_label 
         snprintf(scratch, 12, "%u", index);
         value = scratch;
     } else if (names == NULL) {
-        value = enum_value(label, index);
+        value = ub_metrics_word(label, index);
     }
     return value == NULL ? "other" : value;
 }
@@ -133,8 +143,9 @@ static bool set_labels(struct page *page, uint32_t i, uint32_t j)
 static void add_title(struct page *page)
 {
     static const char *const types[] = {
-        [UB_COUNTER] = "counter", [UB_UPDOWN] = "gauge",  [UB_QUICK] = "histogram",
-        [UB_LONG] = "histogram",  [UB_TOTAL] = "counter", [UB_GAUGE] = "gauge"};
+        [UB_COUNTER] = "counter", [UB_NANOS] = "counter",  [UB_UPDOWN] = "gauge",
+        [UB_QUICK] = "histogram", [UB_LONG] = "histogram", [UB_TOTAL] = "counter",
+        [UB_GAUGE] = "gauge"};
     if (!page->titled) {
         const char *name = ub_metric_table[page->metric].name;
         ub_buf_printf(page->out, "# HELP %s %s\n# TYPE %s %s\n", name,
@@ -210,7 +221,8 @@ static void add_series(struct page *page, uint32_t i, uint32_t j)
     if (type == UB_QUICK || type == UB_LONG) {
         add_histogram(page, cell);
     } else {
-        add_sample(page, "", NULL, type == UB_UPDOWN ? (double)(int64_t)sum : (double)sum);
+        double value = type == UB_UPDOWN ? (double)(int64_t)sum : (double)sum;
+        add_sample(page, "", NULL, type == UB_NANOS ? value / 1e9 : value);
     }
 }
 

@@ -228,6 +228,7 @@ def test_the_metrics_and_the_log_agree(house, sdk):
     assert gateway.count("unbusy_requests_total", model="m", outcome="ok") == 4
     assert gateway.count("unbusy_requests_total", outcome="no_route") == 1
     assert gateway.count("unbusy_attempts_total", upstream="good", error="ok") == 4
+    assert [record["usage"] for record in records].count("reported") == 4
     assert gateway.count("unbusy_tokens_total", kind="output") == sum(
         record["tokens_out"] for record in records)
     assert gateway.count("unbusy_requests_running") == 0

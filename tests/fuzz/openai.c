@@ -125,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ub_random random = ub_fuzz_random(data, size);
     int status = 300 + (int)ub_random_below(&random, 300);
     UB_FUZZ_CHECK(ub_openai_refusal(status, text) != UB_ERR_OK, "a %d that is none", status);
-    ub_openai_answer(text, NULL);
+    ub_openai_answer(text, &chunk);
     ub_openai_is_error(text);
     free(copy);
     return 0;

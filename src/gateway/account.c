@@ -1,0 +1,66 @@
+#include "gateway/account.h"
+
+#include "gateway/attempt.h"
+#include <math.h>
+
+#define BYTES_PER_TOKEN 4 /* of text; English prose has a little more, code and Chinese less */
+
+uint32_t ub_account_estimate(uint32_t events, uint64_t text_bytes)
+{
+    uint64_t by_bytes = (text_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+    uint64_t tokens = by_bytes > events ? by_bytes : events;
+    return tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
+}
+
+/* Prices are per million tokens, so a token costs 1000 billionths of each unit of price. */
+static double part(uint32_t tokens, double price)
+{
+    return tokens == 0 ? 0 : (double)tokens * price * 1000.0;
+}
+
+int64_t ub_account_cost(const struct ub_upstream_config *upstream,
+                        const uint32_t tokens[UB_TOKENS_KINDS])
+{
+    uint32_t input = tokens[UB_TOKENS_INPUT], output = tokens[UB_TOKENS_OUTPUT];
+    uint32_t cached = tokens[UB_TOKENS_CACHED] < input ? tokens[UB_TOKENS_CACHED] : input;
+    double cached_price =
+        upstream->price_cached < 0 ? upstream->price_input : upstream->price_cached;
+    if ((input > cached && upstream->price_input < 0) || (cached > 0 && cached_price < 0) ||
+        (output > 0 && upstream->price_output < 0)) {
+        return -1;
+    }
+    bool has_price = upstream->price_input >= 0 || upstream->price_output >= 0;
+    double nanos = part(input - cached, upstream->price_input) + part(cached, cached_price) +
+                   part(output, upstream->price_output);
+    return has_price ? (int64_t)llround(nanos) : -1;
+}
+
+static void estimate(struct ub_account *account, const struct ub_request *request,
+                     const struct ub_relay *relay)
+{
+    account->usage = UB_USAGE_ESTIMATED;
+    account->tokens[UB_TOKENS_INPUT] = request->prompt_tokens;
+    if (request->endpoint != UB_ENDPOINT_EMBEDDINGS) {
+        account->tokens[UB_TOKENS_OUTPUT] = ub_account_estimate(relay->payload, relay->text_bytes);
+    }
+}
+
+struct ub_account ub_account_of(const struct ub_request *request)
+{
+    struct ub_account account = {.cost_nanos = -1};
+    if (request->speaker == NULL) {
+        return account;
+    }
+    const struct ub_relay *relay = &request->speaker->relay;
+    account.has_usage = true;
+    if (relay->usage.input > 0 || relay->usage.output > 0) {
+        account.usage = UB_USAGE_REPORTED;
+        account.tokens[UB_TOKENS_INPUT] = relay->usage.input;
+        account.tokens[UB_TOKENS_OUTPUT] = relay->usage.output;
+        account.tokens[UB_TOKENS_CACHED] = relay->usage.cached;
+    } else {
+        estimate(&account, request, relay);
+    }
+    account.cost_nanos = ub_account_cost(request->speaker->site->config, account.tokens);
+    return account;
+}
