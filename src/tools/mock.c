@@ -31,23 +31,48 @@ struct texts {
     bool no_prefix_cache;
 };
 
-static const char *about(void)
+static const char about[] =
+    "A model server for tests and demos: as slow, full, rude or broken as real ones. Speaks the\n"
+    "OpenAI API and prints one line when it listens.";
+
+static const char more[] =
+    "A fault is written NAME[:RATE][;SETTING=VALUE...]: '503:0.3' refuses 30 % of the requests,\n"
+    "'cut;after=5' cuts each answer after five tokens. '--fault list' prints all names and what "
+    "the\n"
+    "settings mean. The first --fault that strikes counts; a request can bring its own in the\n"
+    "header x-mock-fault. Episodes are bad times that come and go: faults with when=bad strike "
+    "only\n"
+    "then, and 'slow' makes all answers so many times slower.\n"
+    "\n"
+    "Pages besides the API:\n"
+    "  GET  /models /health /metrics   (the metrics have vLLM's names)\n"
+    "  GET  /mock/stats    counts, and the last request with its headers, as JSON\n"
+    "  POST /mock/faults   changes what goes wrong from now on: a JSON object of these, or some:\n"
+    "      \"faults\": [\"503:0.3\", \"cut;after=5\"]   instead of the rules before; [] for none\n"
+    "      \"episodes\": \"share=0.3,mean=20s\"       as --episodes; null for none\n"
+    "      \"speed\": 0.5                           as --speed\n"
+    "      \"refuse_ms\": 5000                      takes no new connections for so long\n"
+    "\n"
+    "Examples:\n"
+    "  unbusy mock --profile instant --fault '503:0.3' --fault 'stall:0.1;after=10'\n"
+    "  unbusy mock --slots 4 --queue 8 --busy 429 --retry-after 2s\n"
+    "  curl http://127.0.0.1:8000/mock/faults -d '{\"faults\": [\"drip;every=500ms\"]}'\n";
+
+/* What `--fault list` and `--profile list` print. */
+static int print_list(void (*write)(struct ub_buf *out))
 {
-    static struct ub_buf text; /* lives as long as the program */
-    ub_buf_add_text(&text,
-                    "A model server for tests and demos: as slow, full, rude or broken as real "
-                    "ones.\nSpeaks the OpenAI API; prints one line when it listens.\n\n"
-                    "Profiles (--profile):\n");
+    struct ub_buf text = {0};
+    write(&text);
+    bool ok = !text.failed && fwrite(text.ptr, 1, text.len, stdout) == text.len;
+    ub_buf_free(&text);
+    return ok ? UB_EXIT_GOOD : UB_EXIT_FAILED;
+}
+
+static void write_profiles(struct ub_buf *out)
+{
     for (const struct ub_engine_profile *p = ub_engine_profiles; p->name != NULL; p++) {
-        ub_buf_printf(&text, "  %-13s %s\n", p->name, p->words);
+        ub_buf_printf(out, "%-13s %s\n", p->name, p->words);
     }
-    ub_buf_add_text(&text,
-                    "\nFaults (--fault NAME[:RATE][;SETTING=VALUE...], the header x-mock-fault, or "
-                    "POST /mock/faults).\nSettings: after=TOKENS delay=T every=T retry=T times=N "
-                    "from=T to=T when=bad|good\n");
-    ub_prank_list(&text);
-    ub_buf_add(&text, "", 1);
-    return text.failed ? "A model server for tests and demos." : text.ptr;
 }
 
 /* "127.0.0.1:8000", "[::1]:0", ":8000"; points into `text`. */
@@ -124,6 +149,10 @@ static int read_faults(const struct ub_usage *usage, const struct ub_option_text
     struct ub_buf words = {0};
     int code = UB_OPTIONS_GO;
     for (uint32_t i = 0; i < faults->count && code == UB_OPTIONS_GO; i++) {
+        if (strcmp(faults->list[i], "list") == 0) {
+            code = print_list(ub_prank_list);
+            break;
+        }
         struct ub_prank_rule *rule = &options->pranks.rule[options->pranks.count++];
         if (!ub_prank_parse(ub_slice_of(faults->list[i]), rule, &words)) {
             code = ub_options_wrong(usage, "--fault: %.*s", (int)words.len, words.ptr);
@@ -148,9 +177,13 @@ static int read_episodes(const struct ub_usage *usage, const char *text,
 static int read_engine(const struct ub_usage *usage, const struct texts *texts,
                        struct ub_mock_options *options)
 {
+    if (strcmp(texts->profile, "list") == 0) {
+        return print_list(write_profiles);
+    }
     const struct ub_engine_profile *profile = ub_engine_profile_find(texts->profile);
     if (profile == NULL) {
-        return ub_options_wrong(usage, "--profile: there is no '%s'", texts->profile);
+        return ub_options_wrong(usage, "--profile: there is no '%s'; --profile list shows all",
+                                texts->profile);
     }
     options->profile = *profile;
     if (texts->fit != NULL && !read_fit(texts->fit, &options->profile)) {
@@ -235,37 +268,46 @@ static int read_command_line(int argc, char **argv, struct ub_mock_options *o)
         {"model", "NAME", UB_OPTION_TEXTS, &texts.models,
          "a model it has; repeatable (default: any name is fine)"},
         {"dialect", "NAME", UB_OPTION_TEXT, &texts.dialect,
-         "openai, deepseek, vllm, sglang or llama"},
+         "whose errors and fields: openai (default), deepseek, vllm, sglang or llama"},
         {"key", "KEY", UB_OPTION_TEXT, &o->key, "refuse other API keys with 401"},
         {"cert", "FILE", UB_OPTION_TEXT, &texts.cert, "https with this certificate (PEM)"},
         {"cert-key", "FILE", UB_OPTION_TEXT, &texts.cert_key, "and its private key (PEM)"},
-        {"threads", "N", UB_OPTION_COUNT, &o->threads, "replicas, one thread each (default 1)"},
-        {"engines", "N", UB_OPTION_COUNT, &o->engines, "engines in each thread (default 1)"},
-        {"profile", "NAME", UB_OPTION_TEXT, &texts.profile, "how fast it is (default 8b)"},
+        {"threads", "N", UB_OPTION_COUNT, &o->threads,
+         "replicas behind the one address, a thread each (default 1)"},
+        {"engines", "N", UB_OPTION_COUNT, &o->engines,
+         "engines (GPUs) of each replica (default 1)"},
+        {"profile", "NAME", UB_OPTION_TEXT, &texts.profile,
+         "how fast it is (default 8b); 'list' prints all"},
         {"fit", "A,B,C,D,E", UB_OPTION_TEXT, &texts.fit,
-         "step times of your own in ms: step, sequence, context, prefill, cross"},
+         "own times in ms: of a step, and more for each sequence, context token, prompt token, "
+         "both"},
         {"speed", "X", UB_OPTION_REAL, &o->speed, "so many times as fast (default 1)"},
         {"first-token", "T", UB_OPTION_DURATION, &o->first_token_ns,
          "added before each first token"},
         {"answer", "N|MIN..MAX", UB_OPTION_TEXT, &texts.answer,
          "tokens of an answer (default 50..400), if max_tokens allows"},
         {"context", "N", UB_OPTION_COUNT, &o->context, "refuse longer prompts (default: never)"},
-        {"slots", "N", UB_OPTION_COUNT, &o->slots, "answers at once (default: the profile's)"},
-        {"queue", "N", UB_OPTION_COUNT, &o->queue, "more may wait (default 1000)"},
+        {"slots", "N", UB_OPTION_COUNT, &o->slots,
+         "answers made at once (default: what the profile holds)"},
+        {"queue", "N", UB_OPTION_COUNT, &o->queue,
+         "so many more may wait for a slot (default 1000)"},
         {"queue-wait", "T", UB_OPTION_DURATION, &o->queue_wait_ns,
-         "connections of those who wait longer are closed (default 10m; 0: never)"},
-        {"busy", "STATUS", UB_OPTION_COUNT, &texts.busy, "for the rest: 429, 503 (default) or 529"},
-        {"retry-after", "T", UB_OPTION_DURATION, &o->retry_after_ns, "said with it"},
+         "close the connection of who waits longer (default 10m; 0s: never)"},
+        {"busy", "STATUS", UB_OPTION_COUNT, &texts.busy,
+         "said when slots and queue are full: 429, 503 (default) or 529"},
+        {"retry-after", "T", UB_OPTION_DURATION, &o->retry_after_ns,
+         "Retry-After with it (default: none)"},
         {"keep-alive", "T", UB_OPTION_DURATION, &o->keep_alive_ns,
-         "while waiting: comments or blank lines (default: 5s for deepseek, else never)"},
+         "keep-alives so often while a client waits (default: 5s for deepseek, else none)"},
         {"no-prefix-cache", NULL, UB_OPTION_FLAG, &texts.no_prefix_cache,
-         "compute each prompt anew"},
+         "no prompt is cheaper for having been seen"},
         {"seed", "N", UB_OPTION_U64, &o->seed, "of answers and chance (default 0)"},
-        {"fault", "RULE", UB_OPTION_TEXTS, &texts.faults, "what goes wrong, see below; repeatable"},
+        {"fault", "RULE", UB_OPTION_TEXTS, &texts.faults,
+         "what goes wrong, see below; repeatable; 'list' prints all"},
         {"episodes", "WHEN", UB_OPTION_TEXT, &texts.episodes,
          "bad times: share=0.28,mean=20s[,turn=1/3][,slow=4][,seed=7]"},
     };
-    const struct ub_usage usage = {"mock", NULL, about(), options, UB_COUNT(options)};
+    const struct ub_usage usage = {"mock", NULL, about, options, UB_COUNT(options), more};
     int code = ub_options_read(&usage, &argc, argv);
     return code == UB_OPTIONS_GO ? read_texts(&usage, &texts, o) : code;
 }

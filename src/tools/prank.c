@@ -208,6 +208,17 @@ const struct ub_prank_rule *ub_prank_pick(struct ub_prank_set *set, ub_ns since_
 void ub_prank_list(struct ub_buf *out)
 {
     for (int i = 1; i < UB_PRANK_COUNT; i++) {
-        ub_buf_printf(out, "  %-13s %s\n", facts[i].slug, facts[i].words);
+        ub_buf_printf(out, "%-13s %s\n", facts[i].slug, facts[i].words);
     }
+    ub_buf_add_text(out,
+                    "\n"
+                    "A rule is NAME[:RATE][;SETTING=VALUE...], with RATE the share of requests "
+                    "(0..1) that it strikes.\n"
+                    "Settings, with the defaults in brackets above:\n"
+                    "  after=TOKENS       so many tokens are sent first\n"
+                    "  delay=T every=T    how late, how often\n"
+                    "  retry=T            Retry-After, with any of the errors\n"
+                    "  times=N            strikes so often, then never again\n"
+                    "  from=T to=T        only from and until so long after the start\n"
+                    "  when=bad|good      only in bad episodes (--episodes), or outside them\n");
 }

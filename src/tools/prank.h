@@ -135,7 +135,7 @@ struct ub_prank_set {
 const struct ub_prank_rule *ub_prank_pick(struct ub_prank_set *set, ub_ns since_ns, bool bad,
                                           uint64_t seed);
 
-/* The table for --help: "  429  429 without Retry-After\n" ... */
+/* All there is to know for who writes a rule: "429  429 without Retry-After\n" ..., the settings. */
 void ub_prank_list(struct ub_buf *out);
 
 #endif

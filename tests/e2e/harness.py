@@ -102,7 +102,7 @@ ADMIN = r"admin +http://127\.0\.0\.1:(\d+)"
 
 
 class Mock(Program):
-    """`unbusy mock`. `faults` are rules as in `unbusy mock --help`."""
+    """`unbusy mock`. `faults` are rules as in `unbusy mock --fault list`."""
 
     def __init__(self, name, folder, *args, faults=(), seed=1, profile="instant"):
         command = [UNBUSY, "mock", "--listen", "127.0.0.1:0", "--seed", seed, "--profile", profile]

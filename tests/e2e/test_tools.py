@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -45,6 +47,47 @@ def test_mock_listens_and_ends(house):
     assert [one["id"] for one in models] == ["m", "n"]
     assert request(mock.port, "POST", "/v1/chat/completions", {**CHAT, "model": "x"}).status == 404
     assert mock.stop() == 0
+
+
+def printed(*args):
+    got = subprocess.run([str(UNBUSY), *args], capture_output=True, text=True, timeout=30)
+    assert got.returncode == 0 and not got.stderr
+    return got.stdout
+
+
+def test_the_help_of_mock_tells_how_to_change_a_running_one(house):
+    mock = house.mock()
+    rows = re.findall(r'^ {6}("\w+": .*?)   +\S', printed("mock", "--help"), re.M)
+    assert len(rows) == 4
+    answer = request(mock.port, "POST", "/mock/faults", "{" + ", ".join(rows[:3]) + "}")
+    assert answer.status == 200 and answer.json() == {"ok": True}
+    assert request(mock.port, "POST", "/mock/faults", {"faults": ["500"]}).status == 200
+    assert request(mock.port, "POST", "/v1/chat/completions", CHAT).status == 500
+    assert request(mock.port, "POST", "/mock/faults", {"faults": [], "episodes": None}).status == 200
+    assert request(mock.port, "POST", "/v1/chat/completions", CHAT).status == 200
+    assert request(mock.port, "POST", "/mock/faults", "{" + rows[3] + "}").status == 200
+    wait_for("connections to be refused", lambda: refuses(mock.port))
+    wrong = request(house.mock("other").port, "POST", "/mock/faults", {"fault": []})
+    known = re.findall(r'"(\w+)":', " ".join(rows))
+    assert wrong.status == 400 and all(key in wrong.json()["error"]["message"] for key in known)
+
+
+def refuses(port):
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
+def test_mock_prints_what_there_is_to_choose_from(house):
+    faults = re.findall(r"^(\S+) {2,}\S", printed("mock", "--fault", "list").split("\n\n")[0], re.M)
+    assert {"429-after", "stall", "refuse"} <= set(faults) and len(faults) > 40
+    house.mock("all", faults=faults)  # each of them is a rule as it stands
+    profiles = re.findall(r"^(\S+) {2,}\S", printed("mock", "--profile", "list"), re.M)
+    assert {"8b", "instant", "steady"} <= set(profiles)
+    for profile in profiles:
+        house.mock(profile, profile=profile)
 
 
 def test_two_mocks_with_the_same_seed_agree(house):
