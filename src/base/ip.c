@@ -103,3 +103,42 @@ bool ub_ip_is_loopback(struct ub_slice text)
     return ub_ip6_parse(text, v6) && (memcmp(v6, one, sizeof one) == 0 ||
                                       (memcmp(v6, mapped, sizeof mapped) == 0 && v6[12] == 127));
 }
+
+bool ub_port_parse(struct ub_slice text, uint16_t *port)
+{
+    uint32_t value = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || i >= 5) {
+            return false;
+        }
+        value = value * 10 + (uint32_t)(text.ptr[i] - '0');
+    }
+    *port = (uint16_t)value;
+    return text.len > 0 && value <= UINT16_MAX;
+}
+
+bool ub_host_split(struct ub_slice text, struct ub_slice *host, struct ub_slice *port,
+                   bool *bracketed)
+{
+    *port = (struct ub_slice){NULL, 0};
+    *bracketed = text.len > 0 && text.ptr[0] == '[';
+    const char *end = text.ptr + text.len;
+    const char *after = end;
+    if (*bracketed) {
+        const char *close = memchr(text.ptr, ']', text.len);
+        if (close == NULL) {
+            return false;
+        }
+        *host = (struct ub_slice){text.ptr + 1, (size_t)(close - text.ptr - 1)};
+        after = close + 1;
+    } else {
+        const char *colon = text.len > 0 ? memchr(text.ptr, ':', text.len) : NULL;
+        after = colon != NULL ? colon : end;
+        *host = (struct ub_slice){text.ptr, (size_t)(after - text.ptr)};
+    }
+    if (after == end) {
+        return true;
+    }
+    *port = (struct ub_slice){after + 1, (size_t)(end - after - 1)};
+    return *after == ':' && port->len > 0;
+}

@@ -79,8 +79,54 @@ static const struct {
     {"", false},
 };
 
+static const struct {
+    const char *text;
+    const char *host; /* NULL: not taken */
+    const char *port;
+} hosts[] = {
+    {"127.0.0.1:80", "127.0.0.1", "80"},
+    {"example.org", "example.org", ""},
+    {"[::1]:80", "::1", "80"},
+    {"[::1]", "::1", ""},
+    {":80", "", "80"},
+    {"", "", ""},
+    {"[::1", NULL, NULL},
+    {"[::1]80", NULL, NULL},
+    {"[::1]:", NULL, NULL},
+    {"host:", NULL, NULL},
+};
+
+static const struct {
+    const char *text;
+    int want; /* -1: not taken */
+} ports[] = {
+    {"80", 80},     {"0", 0},   {"65535", 65535}, {"65536", -1}, {"+80", -1},
+    {"000080", -1}, {"8x", -1}, {" 80", -1},      {"", -1},
+};
+
+static void check_hosts(void)
+{
+    for (size_t i = 0; i < UB_COUNT(hosts); i++) {
+        struct ub_slice host, port;
+        bool bracketed;
+        bool taken = ub_host_split(ub_slice_of(hosts[i].text), &host, &port, &bracketed);
+        UB_CHECK(hosts[i].host == NULL
+                     ? !taken
+                     : taken && ub_slice_is(host, hosts[i].host) &&
+                           ub_slice_is(port, hosts[i].port) && bracketed == (*hosts[i].text == '['),
+                 "host and port: '%s'", hosts[i].text);
+    }
+    for (size_t i = 0; i < UB_COUNT(ports); i++) {
+        uint16_t port = 0;
+        bool taken = ub_port_parse(ub_slice_of(ports[i].text), &port);
+        UB_CHECK(taken == (ports[i].want >= 0) && (!taken || port == ports[i].want), "port: '%s'",
+                 ports[i].text);
+    }
+}
+
 int main(void)
 {
+    check_hosts();
     for (size_t i = 0; i < UB_COUNT(rows); i++) {
         UB_CHECK(agrees(rows[i]), "as the C library has it: '%s'", rows[i]);
     }

@@ -3,46 +3,6 @@
 #include "base/ip.h"
 #include <string.h>
 
-static bool read_port(struct ub_slice text, uint16_t *port)
-{
-    uint32_t value = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9' || i >= 5) {
-            return false;
-        }
-        value = value * 10 + (uint32_t)(text.ptr[i] - '0');
-    }
-    *port = (uint16_t)value;
-    return text.len > 0 && value <= UINT16_MAX;
-}
-
-/* "host:port" or "[v6]:port"; `port` is empty when there is none. */
-static bool split_host(struct ub_slice text, struct ub_slice *host, struct ub_slice *port,
-                       bool *bracketed)
-{
-    *port = (struct ub_slice){NULL, 0};
-    *bracketed = text.len > 0 && text.ptr[0] == '[';
-    const char *end = text.ptr + text.len;
-    const char *after = end;
-    if (*bracketed) {
-        const char *close = memchr(text.ptr, ']', text.len);
-        if (close == NULL) {
-            return false;
-        }
-        *host = (struct ub_slice){text.ptr + 1, (size_t)(close - text.ptr - 1)};
-        after = close + 1;
-    } else {
-        const char *colon = text.len > 0 ? memchr(text.ptr, ':', text.len) : NULL;
-        after = colon != NULL ? colon : end;
-        *host = (struct ub_slice){text.ptr, (size_t)(after - text.ptr)};
-    }
-    if (after == end) {
-        return true;
-    }
-    *port = (struct ub_slice){after + 1, (size_t)(end - after - 1)};
-    return *after == ':' && port->len > 0;
-}
-
 static bool is_ip(struct ub_slice host, bool v6)
 {
     uint8_t address[16];
@@ -54,10 +14,10 @@ const char *ub_conf_address_parse(struct ub_slice text, struct ub_arena *arena,
 {
     struct ub_slice host, port;
     bool bracketed = false;
-    if (!split_host(text, &host, &port, &bracketed) || port.len == 0) {
+    if (!ub_host_split(text, &host, &port, &bracketed) || port.len == 0) {
         return "is no ADDRESS:PORT like 127.0.0.1:8080, [::1]:8080 or :8080";
     }
-    if (!read_port(port, &out->port)) {
+    if (!ub_port_parse(port, &out->port)) {
         return "has no port from 0 to 65535";
     }
     if (host.len == 0 && !bracketed) {
@@ -92,11 +52,11 @@ static const char *url_host(struct ub_slice authority, struct ub_arena *arena,
 {
     struct ub_slice host, port;
     bool bracketed = false;
-    if (!split_host(authority, &host, &port, &bracketed)) {
+    if (!ub_host_split(authority, &host, &port, &bracketed)) {
         return "has a bad host or port";
     }
     out->port = out->tls ? 443 : 80;
-    if (port.len > 0 && (!read_port(port, &out->port) || out->port == 0)) {
+    if (port.len > 0 && (!ub_port_parse(port, &out->port) || out->port == 0)) {
         return "has no port from 1 to 65535";
     }
     char *text = ub_arena_text(arena, host);

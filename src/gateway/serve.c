@@ -2,10 +2,10 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "base/process.h"
 #include "gateway/admin.h"
 #include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
 #define ADMIN_HEAD_MAX ((size_t)16 * 1024)
 #define ADMIN_BODY_MAX 4096
@@ -56,17 +56,6 @@ static void release_signals(void)
     signal(SIGINT, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
     signal_loop = NULL;
-}
-
-/* A connection on each side of each stream: the soft limit of 1024 that many systems start with is
- * no choice that anybody made. */
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
 }
 
 static bool reload(void *user, struct ub_buf *words)
@@ -210,7 +199,7 @@ int ub_serve(const struct ub_serve_options *options)
     struct ub_buf words = {0};
     serve.drain_timer.user = &serve;
     serve.admin = (struct ub_admin){.reload = reload, .user = &serve, .last_reload_ok = true};
-    raise_file_limit();
+    ub_process_raise_files();
     if (!begin(&serve, &words)) {
         fprintf(stderr, "unbusy serve: %.*s\n", (int)words.len, words.ptr);
         ub_buf_free(&words);

@@ -2,7 +2,9 @@
 #include "tools/load.h"
 
 #include "base/alloc.h"
+#include "base/ip.h"
 #include "base/options.h"
+#include "base/process.h"
 #include "base/units.h"
 #include "net/tls.h"
 #include "tools/load_run.h"
@@ -11,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -73,22 +74,14 @@ static bool read_url(const char *url, struct ub_load_plan *plan, struct memory *
     const char *at = url + (plan->origin.tls ? 8 : 7);
     size_t len = strcspn(at, "/?#");
     const char *path = at + len;
-    const char *end = at + len;
-    const char *colon = memrchr(at, ':', len);
-    if (colon != NULL && memchr(colon, ']', (size_t)(end - colon)) == NULL) {
-        char *digits_end;
-        unsigned long port = strtoul(colon + 1, &digits_end, 10);
-        if (digits_end != end || port == 0 || port > UINT16_MAX) {
-            return false;
-        }
-        plan->origin.port = (uint16_t)port;
-        end = colon;
+    struct ub_slice host;
+    struct ub_slice port;
+    bool bracketed;
+    if (!ub_host_split((struct ub_slice){at, len}, &host, &port, &bracketed) || host.len == 0 ||
+        (port.len > 0 && !ub_port_parse(port, &plan->origin.port)) || plan->origin.port == 0) {
+        return false;
     }
-    if (end - at >= 2 && *at == '[' && end[-1] == ']') {
-        at++;
-        end--;
-    }
-    ub_buf_add(&memory->host, at, (size_t)(end - at));
+    ub_buf_add_slice(&memory->host, host);
     plan->origin.host = ub_buf_slice(&memory->host);
     size_t path_len = strcspn(path, "?#");
     while (path_len > 0 && path[path_len - 1] == '/') {
@@ -101,7 +94,7 @@ static bool read_url(const char *url, struct ub_load_plan *plan, struct memory *
     ub_buf_add_text(&memory->target, endpoint_paths[plan->endpoint]);
     ub_buf_add(&memory->target, "", 1);
     plan->target = memory->target.ptr;
-    return end > at && !memory->target.failed && !memory->host.failed;
+    return !memory->target.failed && !memory->host.failed;
 }
 
 static bool is_clean(const char *text)
@@ -397,13 +390,7 @@ static int report(const struct texts *texts, const struct ub_load_result *result
 
 static int run(const struct texts *texts, const struct ub_load_plan *plan, const char *what)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
-
+    sigset_t signals = ub_process_hold_signals();
     struct ub_load_worker *workers = ub_calloc(plan->threads, sizeof *workers);
     struct ub_load_result *sum = ub_calloc(1, sizeof *sum);
     if (workers == NULL || sum == NULL) {
@@ -461,11 +448,7 @@ int ub_cmd_load(int argc, char **argv)
     struct memory memory = {0};
     int code = read_command_line(argc, argv, &texts, &plan, &memory);
     if (code == UB_OPTIONS_GO) {
-        struct rlimit limit;
-        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-            limit.rlim_cur = limit.rlim_max;
-            setrlimit(RLIMIT_NOFILE, &limit);
-        }
+        ub_process_raise_files();
         code = run(&texts, &plan, memory.what.ptr);
     }
     memory_free(&memory);

@@ -1,13 +1,14 @@
 /* mock.c - `unbusy mock`: the command line. */
 #include "tools/mock.h"
 
+#include "base/ip.h"
 #include "base/options.h"
+#include "base/process.h"
 #include "net/tls.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 static const char *const dialects[] = {
 #define X(name, slug) slug,
@@ -78,18 +79,10 @@ static void write_profiles(struct ub_buf *out)
 /* "127.0.0.1:8000", "[::1]:0", ":8000"; points into `text`. */
 static bool read_address(const char *text, struct ub_mock_options *options)
 {
-    const char *colon = strrchr(text, ':');
-    if (colon == NULL || colon[1] == '\0') {
-        return false;
-    }
-    char *end;
-    unsigned long port = strtoul(colon + 1, &end, 10);
-    options->host = (struct ub_slice){text, (size_t)(colon - text)};
-    if (options->host.len >= 2 && text[0] == '[' && colon[-1] == ']') {
-        options->host = (struct ub_slice){text + 1, options->host.len - 2};
-    }
-    options->port = (uint16_t)port;
-    return *end == '\0' && port <= UINT16_MAX;
+    struct ub_slice port;
+    bool bracketed;
+    return ub_host_split(ub_slice_of(text), &options->host, &port, &bracketed) &&
+           ub_port_parse(port, &options->port);
 }
 
 static bool read_dialect(const char *text, struct ub_mock_options *options)
@@ -312,15 +305,6 @@ static int read_command_line(int argc, char **argv, struct ub_mock_options *o)
     return code == UB_OPTIONS_GO ? read_texts(&usage, &texts, o) : code;
 }
 
-static void raise_limit_of_files(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 int ub_cmd_mock(int argc, char **argv)
 {
     struct ub_mock_options options = ub_mock_defaults();
@@ -328,14 +312,8 @@ int ub_cmd_mock(int argc, char **argv)
     if (code != UB_OPTIONS_GO) {
         return code;
     }
-    raise_limit_of_files();
-    /* Blocked before the threads start, so that only sigwait below sees them. */
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    ub_process_raise_files();
+    sigset_t signals = ub_process_hold_signals();
 
     const char *words;
     struct ub_mock *mock = ub_mock_start(&options, &words);

@@ -29,7 +29,11 @@ def load(mock, *args, cwd, patience=60):
     (["load", "--url", "http://x", "--streams", "5", "--endpoint", "embeddings"], "--streams"),
     (["load", "--url", "http://x", "--trace", "nowhere.csv"], "nowhere.csv: No such file"),
     (["load", "--url", "http://x", "--rate", "1/s", "--prompt", "many"], "--prompt"),
+    (["load", "--url", "http://x:y", "--rate", "1/s"], "--url"),
+    (["load", "--url", "http://x:0", "--rate", "1/s"], "--url"),
+    (["load", "--url", "http://[::1", "--rate", "1/s"], "--url"),
     (["mock", "--listen", "here"], "ADDRESS:PORT"),
+    (["mock", "--listen", "127.0.0.1:65536"], "ADDRESS:PORT"),
     (["mock", "--fault", "cutt"], "did you mean cut?"),
     (["mock", "--profile", "fast"], "--profile"),
     (["mock", "--episodes", "share=2"], "--episodes"),
@@ -145,6 +149,14 @@ def test_load_says_how_many_streams_were_open_at_once(house, tmp_path):
         got = load(mock, "--streams", 12, "--ramp", "0s", "--duration", "200ms", "--answer", 300, "--threads", 2,
                    cwd=tmp_path)
         assert words in got.stdout, got.stdout
+
+
+def test_mock_and_load_meet_over_ipv6(house, tmp_path):
+    mock = house.program("six", [UNBUSY, "mock", "--listen", "[::1]:0", "--profile", "instant"])
+    url = mock.await_line(r"listening on (http://\[::1\]:\d+)").group(1)
+    got = subprocess.run([str(UNBUSY), "load", "--url", url + "/v1/", "--rate", "100/s", "--requests", "5"],
+                         cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert got.returncode == 0 and "whole 5 " in got.stdout, got.stderr
 
 
 def test_load_replays_a_trace(house, tmp_path):
