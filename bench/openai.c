@@ -187,7 +187,7 @@ static double chunk_ns(struct ub_slice data)
     for (int round = 0; round < ROUNDS; round++) {
         ub_ns begin = ub_clock_cpu();
         for (int i = 0; i < TIMES; i++) {
-            if (!ub_openai_chunk_read(data, &chunk)) {
+            if (!ub_openai_chunk_read(data, UB_DIALECT_OPENAI, &chunk)) {
                 die("a bad chunk");
             }
         }

@@ -71,6 +71,7 @@ void ub_attempt_mute(struct ub_attempt *attempt)
 {
     attempt->mute = true;
     ub_relay_close(&attempt->relay);
+    ub_tail_close(&attempt->tail);
     let_go(attempt);
     if (attempt->call_over || attempt->lingers) {
         return;
@@ -133,6 +134,7 @@ void ub_attempt_free(struct ub_attempt *attempt)
 {
     assert(attempt->call_over);
     ub_relay_close(&attempt->relay);
+    ub_tail_close(&attempt->tail);
     ub_buf_free(&attempt->held);
     ub_free(attempt);
 }
@@ -178,7 +180,8 @@ void ub_attempt_start(struct ub_request *request, const struct ub_action *action
     attempt->started_at = now;
     attempt->length = -1;
     attempt->held.max = UB_HELD_MAX + UB_READ_MAX;
-    ub_relay_init(&attempt->relay, !request->wants_usage, request->worker->parts);
+    ub_relay_init(&attempt->relay, site->config->dialect, !request->wants_usage,
+                  request->worker->parts);
     attempt->next = request->attempts;
     request->attempts = attempt;
     request->calls++;
@@ -205,7 +208,8 @@ static void keep(struct ub_kept *kept, struct ub_attempt *attempt, bool stream)
 
 static void refused(struct ub_attempt *attempt)
 {
-    enum ub_error error = ub_openai_refusal(attempt->status, ub_buf_slice(&attempt->held));
+    enum ub_error error = ub_openai_refusal(attempt->status, ub_buf_slice(&attempt->held),
+                                            attempt->site->config->dialect);
     keep(&attempt->request->refused, attempt, false);
     end(attempt, error);
 }
@@ -315,6 +319,7 @@ static void on_plain(struct ub_attempt *attempt, struct ub_slice chunk)
 {
     attempt->relay.text_bytes += chunk.len; /* of one that is too long to be read as a whole */
     if (attempt->forwarded) {
+        ub_tail_add(&attempt->tail, chunk);
         pass(attempt, &chunk, 1);
         progress(attempt);
         return;
@@ -325,6 +330,8 @@ static void on_plain(struct ub_attempt *attempt, struct ub_slice chunk)
     if (attempt->held.failed) {
         end(attempt, UB_ERR_NO_MEMORY);
     } else if (attempt->held.len > (room ? UB_HELD_MAX : UB_HELD_MIN)) {
+        ub_openai_usage_at_begin(ub_buf_slice(&attempt->held), attempt->relay.dialect,
+                                 &attempt->relay.usage);
         first_payload(attempt);
     }
 }
@@ -332,12 +339,14 @@ static void on_plain(struct ub_attempt *attempt, struct ub_slice chunk)
 static void plain_over(struct ub_attempt *attempt)
 {
     if (attempt->forwarded) {
+        ub_tail_usage(&attempt->tail, attempt->relay.dialect, &attempt->relay.usage);
         end(attempt, UB_ERR_OK);
         return;
     }
     attempt->complete = true;
     struct ub_openai_chunk chunk;
-    enum ub_error error = ub_openai_answer(ub_buf_slice(&attempt->held), &chunk);
+    enum ub_error error =
+        ub_openai_answer(ub_buf_slice(&attempt->held), attempt->relay.dialect, &chunk);
     attempt->relay.usage = chunk.usage;
     attempt->relay.text_bytes = chunk.text_bytes;
     if (error == UB_ERR_OK && attempt->request->stream) {
@@ -374,6 +383,9 @@ void ub_attempt_forward(struct ub_attempt *attempt)
         ub_reply_plain(request, attempt->status, attempt->type, attempt->length);
     }
     struct ub_slice held = ub_buf_slice(&attempt->held);
+    if (attempt->kind == UB_ATTEMPT_PLAIN) {
+        ub_tail_add(&attempt->tail, held);
+    }
     pass(attempt, &held, 1);
     let_go(attempt);
 }

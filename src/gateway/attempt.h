@@ -15,6 +15,7 @@
 
 #include "gateway/relay.h"
 #include "gateway/request.h"
+#include "http/tail.h"
 #include "net/call.h"
 
 #define UB_HELD_MAX ((size_t)1024 * 1024)
@@ -43,8 +44,9 @@ struct ub_attempt {
     int64_t length; /* PLAIN: Content-Length of the upstream, -1 = not given */
     char type[64];  /* its Content-Type */
     struct ub_relay relay;
-    struct ub_buf held; /* not sent yet */
-    size_t charged;     /* of it, to the budget for bodies */
+    struct ub_buf held;  /* not sent yet */
+    struct ub_tail tail; /* PLAIN, not held: its end */
+    size_t charged;      /* of it, to the budget for bodies */
     ub_ns started_at;
     ub_ns progress_at; /* the brain was told of payload */
     ub_ns not_before;

@@ -7,19 +7,12 @@
 
 #include "base/buf.h"
 #include "base/time.h"
+#include "http/dialect.h"
 #include "policy/routes.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 #define UB_MODEL_NAME_MAX 256 /* bytes of a public name; longer ones are nobody's */
-
-enum ub_dialect {
-    UB_DIALECT_OPENAI,
-    UB_DIALECT_DEEPSEEK,
-    UB_DIALECT_VLLM,
-    UB_DIALECT_SGLANG,
-    UB_DIALECT_LLAMA,
-};
 
 struct ub_address { /* host:port as given; host without brackets */
     const char *host;

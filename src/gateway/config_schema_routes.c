@@ -51,7 +51,14 @@ static const struct ub_conf_field upstream_fields[] = {
      .kind = UB_KIND_WORD,
      .offset = UPSTREAM(dialect),
      .words = "openai deepseek vllm sglang llama",
-     .about = "What kind of server it is. Kept; in this version all are read by the same rules."},
+     .about =
+         "What kind of server it is: which of its words to believe. Most is read alike for all. "
+         "`openai`, also for resellers: words count beside the status, for they hide an empty "
+         "account behind any. `deepseek`: without a status, `type` and `code` are not believed. "
+         "`vllm`, `sglang`, `llama`: engines of your own, which quote the client in their "
+         "messages: these are not searched for an empty account, a missing model or refused "
+         "content. `llama` "
+         "also: some faults of the client come as a 500, and `timings` say what was cached."},
     {.key = "key",
      .kind = UB_KIND_SECRET,
      .offset = UPSTREAM(key),

@@ -1,8 +1,9 @@
 #include "gateway/relay.h"
 
-void ub_relay_init(struct ub_relay *relay, bool strip_usage, struct ub_slice *parts)
+void ub_relay_init(struct ub_relay *relay, enum ub_dialect dialect, bool strip_usage,
+                   struct ub_slice *parts)
 {
-    *relay = (struct ub_relay){.strip_usage = strip_usage, .parts = parts};
+    *relay = (struct ub_relay){.dialect = dialect, .strip_usage = strip_usage, .parts = parts};
     ub_sse_init(&relay->sse, UB_SSE_EVENT_MAX);
 }
 
@@ -96,7 +97,7 @@ static enum ub_relay_found take(struct ub_relay *relay)
     if (ub_slice_is(sse->data, "[DONE]")) {
         return done(relay);
     }
-    if (!ub_openai_chunk_read(sse->data, &chunk)) {
+    if (!ub_openai_chunk_read(sse->data, relay->dialect, &chunk)) {
         return broken(relay, UB_ERR_BAD_ANSWER, "an event is not valid JSON");
     }
     if (chunk.error != UB_ERR_OK) {

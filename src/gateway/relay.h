@@ -32,6 +32,7 @@ struct ub_relay {
     uint32_t payload;    /* payload events among them */
     uint64_t text_bytes; /* in these, as escaped in JSON */
     bool strip_usage;
+    enum ub_dialect dialect;
     bool done;
     enum ub_error error;
     const char *words;
@@ -40,7 +41,8 @@ struct ub_relay {
     struct ub_buf joined;    /* its data, when something was cut out of them */
 };
 
-void ub_relay_init(struct ub_relay *relay, bool strip_usage, struct ub_slice *parts);
+void ub_relay_init(struct ub_relay *relay, enum ub_dialect dialect, bool strip_usage,
+                   struct ub_slice *parts);
 void ub_relay_close(struct ub_relay *relay);
 enum ub_relay_found ub_relay_next(struct ub_relay *relay, struct ub_slice *in);
 

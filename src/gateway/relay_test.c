@@ -85,7 +85,7 @@ static struct heard relayed(const char *text, bool strip_usage, size_t first, si
     struct heard heard = {0};
     size_t len = strlen(text), at = 0, piece = first;
     bool goes_on = true;
-    ub_relay_init(&relay, strip_usage, parts);
+    ub_relay_init(&relay, UB_DIALECT_OPENAI, strip_usage, parts);
     while (goes_on && at < len) {
         size_t now = piece < len - at ? piece : len - at;
         char *copy = ub_strndup(text + at, now);

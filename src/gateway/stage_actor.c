@@ -148,7 +148,8 @@ static bool play_plain(struct talk *talk, const char *argument)
 static bool play_big(struct talk *talk, const char *argument)
 {
     const char *begin = "{\"choices\":[{\"message\":{\"content\":\"";
-    const char *end = "\"},\"finish_reason\":\"stop\"}]}";
+    const char *end = "\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":7,"
+                      "\"completion_tokens\":11}}";
     size_t len = strtoul(argument, NULL, 10);
     char framing[64];
     snprintf(framing, sizeof framing, "Content-Length: %zu", strlen(begin) + len + strlen(end));

@@ -86,8 +86,7 @@ struct sign {
     enum ub_error error;
 };
 
-static const struct sign signs[] = {
-    /* The prompt does not fit. */
+static const struct sign context_signs[] = {
     {"context_length_exceeded", UB_ERR_CONTEXT_TOO_LONG}, /* OpenAI */
     {"exceed_context_size", UB_ERR_CONTEXT_TOO_LONG},     /* llama-server */
     {"context length", UB_ERR_CONTEXT_TOO_LONG},          /* DeepSeek, vLLM, SGLang */
@@ -96,6 +95,9 @@ static const struct sign signs[] = {
     {"maximum model length", UB_ERR_CONTEXT_TOO_LONG},    /* vLLM */
     {"prompt is too long", UB_ERR_CONTEXT_TOO_LONG},      /* Anthropic, TensorRT-LLM */
     {"input is too long", UB_ERR_CONTEXT_TOO_LONG},       /* Bedrock */
+};
+
+static const struct sign signs[] = {
     /* What it says is not wanted. */
     {"content exists risk", UB_ERR_CONTENT_REFUSED},       /* DeepSeek */
     {"content_filter", UB_ERR_CONTENT_REFUSED},            /* Azure */
@@ -115,6 +117,15 @@ static const struct sign signs[] = {
     {"model not exist", UB_ERR_MODEL_MISSING}, /* DeepSeek */
     {"model not found", UB_ERR_MODEL_MISSING},
     {"not a valid model", UB_ERR_MODEL_MISSING}, /* OpenRouter */
+};
+
+/* llama-server threw whatever it did not like about a request as a 500 until late 2025, and still
+ * does where nobody has looked yet. */
+static const struct sign llama_signs[] = {
+    {"json schema conversion failed", UB_ERR_BAD_REQUEST},
+    {"failed to parse grammar", UB_ERR_BAD_REQUEST},
+    {"failed to parse messages", UB_ERR_BAD_REQUEST},
+    {"unsupported param", UB_ERR_BAD_REQUEST},
 };
 
 static const struct sign busy_signs[] = {
@@ -139,6 +150,7 @@ static const struct sign other_signs[] = {
  * and searched by memmem. */
 struct haystack {
     size_t len;
+    size_t own; /* of it, code and type: the server's own words */
     char text[SEARCHED_MAX];
 };
 
@@ -158,22 +170,36 @@ static void collect(struct haystack *hay, const struct ub_complaint *complaint)
     hay->len = 0;
     add_text(hay, complaint->code);
     add_text(hay, complaint->type);
+    hay->own = hay->len;
     add_text(hay, complaint->message);
 }
 
-static enum ub_error find(const struct haystack *hay, const struct sign *list, size_t count)
+static enum ub_error find_in(const char *text, size_t len, const struct sign *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (memmem(hay->text, hay->len, list[i].words, strlen(list[i].words)) != NULL) {
+        if (memmem(text, len, list[i].words, strlen(list[i].words)) != NULL) {
             return list[i].error;
         }
     }
     return UB_ERR_OK;
 }
 
+static enum ub_error find(const struct haystack *hay, const struct sign *list, size_t count)
+{
+    return find_in(hay->text, hay->len, list, count);
+}
+
 static enum ub_error or_else(enum ub_error found, enum ub_error otherwise)
 {
     return found != UB_ERR_OK ? found : otherwise;
+}
+
+/* What is said, by words that can be believed of such a server. */
+static enum ub_error find_sign(const struct haystack *hay, enum ub_dialect dialect)
+{
+    size_t len = ub_dialect_is_engine(dialect) ? hay->own : hay->len;
+    return or_else(find(hay, context_signs, UB_COUNT(context_signs)),
+                   find_in(hay->text, len, signs, UB_COUNT(signs)));
 }
 
 /* Statuses that say enough by themselves. */
@@ -222,7 +248,8 @@ static enum ub_error by_words(int status, enum ub_error sign)
     }
 }
 
-enum ub_error ub_complaint_refusal(int status, const struct ub_complaint *complaint)
+enum ub_error ub_complaint_refusal(int status, const struct ub_complaint *complaint,
+                                   enum ub_dialect dialect)
 {
     enum ub_error error = by_status(status);
     if (error != UB_ERR_OK) {
@@ -230,20 +257,25 @@ enum ub_error ub_complaint_refusal(int status, const struct ub_complaint *compla
     }
     struct haystack hay;
     collect(&hay, complaint);
-    error = by_words(status, find(&hay, signs, UB_COUNT(signs)));
+    error = by_words(status, find_sign(&hay, dialect));
+    if (dialect == UB_DIALECT_LLAMA) {
+        error = or_else(error, find(&hay, llama_signs, UB_COUNT(llama_signs)));
+    }
     error = or_else(error, find(&hay, busy_signs, UB_COUNT(busy_signs)));
     return or_else(error, UB_ERR_UPSTREAM_ERROR);
 }
 
-enum ub_error ub_complaint_error(const struct ub_complaint *complaint)
+enum ub_error ub_complaint_error(const struct ub_complaint *complaint, enum ub_dialect dialect)
 {
     if (complaint->status >= 400 && complaint->status <= 599) {
-        return ub_complaint_refusal((int)complaint->status, complaint);
+        return ub_complaint_refusal((int)complaint->status, complaint, dialect);
     }
     struct haystack hay;
     collect(&hay, complaint);
-    enum ub_error found = find(&hay, signs, UB_COUNT(signs));
+    enum ub_error found = find_sign(&hay, dialect);
     found = or_else(found, find(&hay, busy_signs, UB_COUNT(busy_signs)));
-    found = or_else(found, find(&hay, other_signs, UB_COUNT(other_signs)));
+    if (dialect != UB_DIALECT_DEEPSEEK) {
+        found = or_else(found, find(&hay, other_signs, UB_COUNT(other_signs)));
+    }
     return or_else(found, UB_ERR_UPSTREAM_ERROR);
 }

@@ -11,6 +11,7 @@
 #define UB_HTTP_COMPLAINT_H
 
 #include "base/error.h"
+#include "http/dialect.h"
 #include "http/walk.h"
 
 struct ub_complaint {
@@ -30,9 +31,10 @@ bool ub_complaint_member(struct ub_walk *walk, struct ub_slice key, struct ub_co
 void ub_complaint_read(struct ub_slice body, struct ub_complaint *complaint);
 
 /* What it means, by the status it came with; never OK. */
-enum ub_error ub_complaint_refusal(int status, const struct ub_complaint *complaint);
+enum ub_error ub_complaint_refusal(int status, const struct ub_complaint *complaint,
+                                   enum ub_dialect dialect);
 
 /* What it means inside an answer whose status was good; never OK. */
-enum ub_error ub_complaint_error(const struct ub_complaint *complaint);
+enum ub_error ub_complaint_error(const struct ub_complaint *complaint, enum ub_dialect dialect);
 
 #endif

@@ -6,13 +6,15 @@
 /* What is gathered on the way through one answer. */
 struct reading {
     struct ub_walk walk;
+    enum ub_dialect dialect;
     struct ub_openai_chunk *chunk;
     struct ub_complaint complaint;
     bool complains; /* an error object, in one of its forms */
     bool has_choices;
     bool has_data;
-    const char *usage_begin; /* of the key, or of the comma before it */
-    const char *usage_end;   /* of the value */
+    uint32_t cached_elsewhere; /* llama-server's timings.cache_n */
+    const char *usage_begin;   /* of the key, or of the comma before it */
+    const char *usage_end;     /* of the value */
     bool usage_first;
 };
 
@@ -60,6 +62,24 @@ static void read_usage(struct reading *reading)
             read_count(walk, &usage->cached);
         } else if (ub_slice_is(key, "prompt_tokens_details")) {
             read_details(walk, usage);
+        } else {
+            ub_walk_skip(walk);
+        }
+    }
+}
+
+/* llama-server counted here what came from its cache long before it did so in `usage`. */
+static void read_timings(struct reading *reading)
+{
+    struct ub_walk *walk = &reading->walk;
+    struct ub_slice key;
+    if (reading->dialect != UB_DIALECT_LLAMA || !ub_walk_object(walk)) {
+        ub_walk_skip(walk);
+        return;
+    }
+    while (ub_walk_key(walk, &key)) {
+        if (ub_slice_is(key, "cache_n")) {
+            read_count(walk, &reading->cached_elsewhere);
         } else {
             ub_walk_skip(walk);
         }
@@ -195,6 +215,8 @@ static void read_member(struct reading *reading, struct ub_slice key)
     } else if (ub_slice_is(key, "usage")) {
         read_usage(reading);
         reading->usage_end = walk->p;
+    } else if (ub_slice_is(key, "timings")) {
+        read_timings(reading);
     } else if (ub_slice_is(key, "error")) {
         reading->complains = ub_complaint_walk(walk, &reading->complaint) || reading->complains;
     } else if (ub_slice_is(key, "object")) {
@@ -223,15 +245,13 @@ static struct ub_slice usage_cut(const struct reading *reading, const char *end)
     return (struct ub_slice){reading->usage_begin, (size_t)(to - reading->usage_begin)};
 }
 
-static bool read_answer(struct ub_slice text, struct reading *reading)
+/* From inside the object on to the end of the text. */
+static bool read_members(struct reading *reading)
 {
     struct ub_walk *walk = &reading->walk;
+    struct ub_openai_usage *usage = &reading->chunk->usage;
     struct ub_slice key;
-    *walk = ub_walk_of(text);
     bool first = true;
-    if (!ub_walk_object(walk)) {
-        return false;
-    }
     for (const char *before = walk->p; ub_walk_key(walk, &key); before = walk->p) {
         if (ub_slice_is(key, "usage")) {
             reading->usage_first = first;
@@ -240,29 +260,85 @@ static bool read_answer(struct ub_slice text, struct reading *reading)
         read_member(reading, key);
         first = false;
     }
-    if (!ub_walk_over(walk)) {
+    if (reading->chunk->has_usage && usage->cached == 0) {
+        usage->cached = reading->cached_elsewhere;
+    }
+    return ub_walk_over(walk);
+}
+
+static bool read_answer(struct ub_slice text, struct reading *reading)
+{
+    reading->walk = ub_walk_of(text);
+    if (!ub_walk_object(&reading->walk) || !read_members(reading)) {
         return false;
     }
     struct ub_openai_chunk *chunk = reading->chunk;
     chunk->usage_cut = usage_cut(reading, text.ptr + text.len);
     chunk->usage_only = chunk->has_usage && chunk->choices == 0 && !reading->has_data;
     if (reading->complains) {
-        chunk->error = ub_complaint_error(&reading->complaint);
+        chunk->error = ub_complaint_error(&reading->complaint, reading->dialect);
         chunk->words = reading->complaint.message;
     }
     return true;
 }
 
-bool ub_openai_chunk_read(struct ub_slice data, struct ub_openai_chunk *chunk)
+bool ub_openai_chunk_read(struct ub_slice data, enum ub_dialect dialect,
+                          struct ub_openai_chunk *chunk)
 {
-    struct reading reading = {.chunk = chunk};
+    struct reading reading = {.dialect = dialect, .chunk = chunk};
     *chunk = (struct ub_openai_chunk){0};
     return read_answer(data, &reading);
 }
 
-enum ub_error ub_openai_answer(struct ub_slice body, struct ub_openai_chunk *chunk)
+void ub_openai_usage_at_begin(struct ub_slice begin, enum ub_dialect dialect,
+                              struct ub_openai_usage *usage)
 {
-    struct reading reading = {.chunk = chunk};
+    struct ub_openai_chunk chunk;
+    ub_openai_chunk_read(begin, dialect, &chunk); /* goes as far as the bytes do */
+    if (chunk.has_usage) {
+        *usage = chunk.usage;
+    }
+}
+
+/* The last `"usage"` before `end` whose first quote begins a text, or NULL. */
+static const char *usage_before(const char *begin, const char *end)
+{
+    const struct ub_slice key = UB_LIT("\"usage\"");
+    for (const char *at = end - key.len; at > begin; at--) {
+        if (at[-1] != '\\' && memcmp(at, key.ptr, key.len) == 0) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+/* What stands before the key is not known. But when members from there on end with the text, on the
+ * top level and with good grammar, the key is a member of the answer itself. */
+bool ub_openai_usage_at_end(struct ub_slice end, enum ub_dialect dialect,
+                            struct ub_openai_usage *usage)
+{
+    const char *stop = end.ptr + end.len;
+    const char *at = end.len < 7 ? NULL : usage_before(end.ptr, stop);
+    if (at == NULL) {
+        return false;
+    }
+    struct ub_openai_chunk chunk = {0};
+    struct reading reading = {
+        .walk = {.p = at, .end = stop, .depth = 1, .fresh = true},
+        .dialect = dialect,
+        .chunk = &chunk,
+    };
+    bool found = read_members(&reading) && chunk.has_usage;
+    if (found) {
+        *usage = chunk.usage;
+    }
+    return found;
+}
+
+enum ub_error ub_openai_answer(struct ub_slice body, enum ub_dialect dialect,
+                               struct ub_openai_chunk *chunk)
+{
+    struct reading reading = {.dialect = dialect, .chunk = chunk};
     *chunk = (struct ub_openai_chunk){0};
     if (!read_answer(body, &reading)) {
         return UB_ERR_BAD_ANSWER;
@@ -276,11 +352,11 @@ enum ub_error ub_openai_answer(struct ub_slice body, struct ub_openai_chunk *chu
     return reading.has_choices ? UB_ERR_EMPTY_ANSWER : UB_ERR_BAD_ANSWER;
 }
 
-enum ub_error ub_openai_refusal(int status, struct ub_slice body)
+enum ub_error ub_openai_refusal(int status, struct ub_slice body, enum ub_dialect dialect)
 {
     struct ub_complaint complaint;
     ub_complaint_read(body, &complaint);
-    return ub_complaint_refusal(status, &complaint);
+    return ub_complaint_refusal(status, &complaint, dialect);
 }
 
 bool ub_openai_is_error(struct ub_slice body)

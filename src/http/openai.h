@@ -1,8 +1,8 @@
 /* openai.h - what the answers of an OpenAI-compatible upstream mean.
  *
- * Engines and resellers speak dialects of one language, and wrap each other; no word of one means
- * something else in another. So there is one set of rules for all. Refusals are judged by their
- * status first and by their words second, since `type` and `code` are often wrong (DeepSeek says
+ * Engines and resellers speak dialects of one language, and wrap each other, so there is one set of
+ * rules for all, but for whose words are believed (dialect.h). Refusals are judged by their status
+ * first and by their words second, since `type` and `code` are often wrong (DeepSeek says
  * "invalid_request_error" for an empty account).
  *
  * Nothing is allocated or kept; the bytes are left as they are.
@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "base/time.h"
+#include "http/dialect.h"
 #include "http/head.h"
 #include <stdint.h>
 
@@ -54,15 +55,27 @@ struct ub_openai_chunk {
 };
 
 /* False: not a whole JSON object. */
-bool ub_openai_chunk_read(struct ub_slice data, struct ub_openai_chunk *chunk);
+bool ub_openai_chunk_read(struct ub_slice data, enum ub_dialect dialect,
+                          struct ub_openai_chunk *chunk);
 
 /* A whole answer with a good status, not streamed. OK: a good one. Else BAD_ANSWER (not JSON, or
  * without choices and data), EMPTY_ANSWER (all is there, but nothing in it), or what its error
  * object says. `chunk` is what was read of it, as far as that came. */
-enum ub_error ub_openai_answer(struct ub_slice body, struct ub_openai_chunk *chunk);
+enum ub_error ub_openai_answer(struct ub_slice body, enum ub_dialect dialect,
+                               struct ub_openai_chunk *chunk);
+
+/* The usage of an answer from its first bytes, where it stands in front of the rest, as in
+ * llama-server's embeddings; else `usage` stays as it is. */
+void ub_openai_usage_at_begin(struct ub_slice begin, enum ub_dialect dialect,
+                              struct ub_openai_usage *usage);
+
+/* The usage of a whole answer from its last bytes, where it stands near the end, as nearly
+ * everywhere. False: it is not there. */
+bool ub_openai_usage_at_end(struct ub_slice end, enum ub_dialect dialect,
+                            struct ub_openai_usage *usage);
 
 /* An answer with a status that is not good. Never OK. */
-enum ub_error ub_openai_refusal(int status, struct ub_slice body);
+enum ub_error ub_openai_refusal(int status, struct ub_slice body, enum ub_dialect dialect);
 
 /* Is the body an error object that an SDK understands: {"error":{"message":...}}? */
 bool ub_openai_is_error(struct ub_slice body);

@@ -160,7 +160,7 @@ static void test_chunks(void)
         struct ub_openai_chunk chunk;
         quoted(chunks[i].want, &want);
         ub_buf_add(&want, "", 1);
-        if (ub_openai_chunk_read(quoted(chunks[i].data, &data), &chunk)) {
+        if (ub_openai_chunk_read(quoted(chunks[i].data, &data), UB_DIALECT_OPENAI, &chunk)) {
             describe(&chunk, &got);
         } else {
             ub_buf_add_text(&got, "malformed");
@@ -181,7 +181,7 @@ static void test_cut(void)
     for (size_t i = 0; i < UB_COUNT(chunks); i++) {
         struct ub_openai_chunk chunk;
         struct ub_slice text = quoted(chunks[i].data, &data);
-        if (!ub_openai_chunk_read(text, &chunk) || chunk.usage_cut.len == 0) {
+        if (!ub_openai_chunk_read(text, UB_DIALECT_OPENAI, &chunk) || chunk.usage_cut.len == 0) {
             continue;
         }
         json_t *want = json_loadb(text.ptr, text.len, 0, NULL);
@@ -240,19 +240,20 @@ static void test_answers(void)
     struct ub_openai_chunk chunk;
     struct ub_buf body = {0};
     for (size_t i = 0; i < UB_COUNT(rows); i++) {
-        enum ub_error got = ub_openai_answer(quoted(rows[i].body, &body), &chunk);
+        enum ub_error got =
+            ub_openai_answer(quoted(rows[i].body, &body), UB_DIALECT_OPENAI, &chunk);
         UB_CHECK(got == rows[i].want, "an answer: %s (%s)", rows[i].name, ub_error_slug(got));
     }
     ub_openai_answer(quoted("{'choices':[{'text':'a'}],'usage':{'prompt_tokens':3,"
                             "'completion_tokens':2}}",
                             &body),
-                     &chunk);
+                     UB_DIALECT_OPENAI, &chunk);
     UB_CHECK(chunk.usage.input == 3 && chunk.usage.output == 2, "an answer has its usage");
     ub_openai_answer(
         quoted(CHAT("'message':{'role':'assistant','reasoning_content':'abc','content':"
                     "'de','x':[1]}"),
                &body),
-        &chunk);
+        UB_DIALECT_OPENAI, &chunk);
     UB_CHECK(chunk.text_bytes == 5, "its text is measured, the role is none");
     ub_buf_free(&body);
 }
@@ -345,7 +346,7 @@ static void test_refusals(void)
     struct ub_buf body = {0};
     for (size_t i = 0; i < UB_COUNT(refusals); i++) {
         struct ub_slice bytes = quoted(refusals[i].body, &body);
-        enum ub_error got = ub_openai_refusal(refusals[i].status, bytes);
+        enum ub_error got = ub_openai_refusal(refusals[i].status, bytes, UB_DIALECT_OPENAI);
         UB_CHECK(got == refusals[i].want, "%s (%s)", refusals[i].name, ub_error_slug(got));
     }
     UB_CHECK(ub_openai_is_error(quoted("{'error':{'message':'x','code':null}}", &body)),

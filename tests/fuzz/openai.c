@@ -96,6 +96,25 @@ static int depth_of(struct ub_slice text)
     return max;
 }
 
+/* The usage found from the end, wherever that begins, is the usage. A key that is escaped or stands
+ * twice is a member, too, so what is found is compared only where jansson agrees on what it is. */
+static void check_end(struct ub_slice text)
+{
+    struct ub_openai_chunk chunk;
+    struct ub_openai_usage usage;
+    json_t *tree = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, NULL);
+    bool whole = ub_openai_chunk_read(text, UB_DIALECT_OPENAI, &chunk) && tree != NULL;
+    json_decref(tree);
+    for (size_t at = 0; at < text.len; at += 1 + text.len / 8) {
+        struct ub_slice end = {text.ptr + at, text.len - at};
+        if (ub_openai_usage_at_end(end, UB_DIALECT_OPENAI, &usage) && whole) {
+            UB_FUZZ_CHECK(usage.input == chunk.usage.input && usage.output == chunk.usage.output &&
+                              usage.cached == chunk.usage.cached,
+                          "another usage from byte %zu on", at);
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *copy = malloc(size + 1); /* exact, so that a sanitizer sees a step too far */
@@ -103,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(bytes, data, size);
     struct ub_slice text = {bytes, size};
     struct ub_openai_chunk chunk;
-    bool ours = ub_openai_chunk_read(text, &chunk);
+    bool ours = ub_openai_chunk_read(text, UB_DIALECT_OPENAI, &chunk);
 
     json_error_t error = {0};
     json_t *tree = json_loadb(size == 0 ? "" : bytes, size, JSON_ALLOW_NUL, &error);
@@ -124,9 +143,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_decref(tree);
     struct ub_random random = ub_fuzz_random(data, size);
     int status = 300 + (int)ub_random_below(&random, 300);
-    UB_FUZZ_CHECK(ub_openai_refusal(status, text) != UB_ERR_OK, "a %d that is none", status);
-    ub_openai_answer(text, &chunk);
+    UB_FUZZ_CHECK(ub_openai_refusal(status, text, UB_DIALECT_OPENAI) != UB_ERR_OK,
+                  "a %d that is none", status);
+    ub_openai_answer(text, UB_DIALECT_OPENAI, &chunk);
     ub_openai_is_error(text);
+    check_end(text);
     free(copy);
     return 0;
 }
