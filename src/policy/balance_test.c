@@ -54,6 +54,9 @@ static void test_dynamic_weight(void)
     UB_CHECK(fabs(ub_balance_weight(1e9, 0.5, 0) - 0.5 / 10.1) < 1e-12, "half failed: half");
     UB_CHECK(fabs(ub_balance_weight(1e9, 0, 900 * UB_MS) - 0.4 / 10.1) < 1e-12,
              "over the threshold: 60 %% less");
+    UB_CHECK(fabs(ub_balance_weight(1e9, 0, UB_SECOND) - 1 / 10.1) < 1e-12,
+             "at the threshold: not over it");
+    UB_CHECK(fabs(ub_balance_weight(0, 0, 0) - 1 / 1.1) < 1e-12, "not known: as if 100 ms");
     UB_CHECK(ub_balance_weight(1e9, 1, 0) > 0, "never nothing at all");
 
     struct ub_candidate c[2] = {like(0), like(1)};
@@ -89,6 +92,44 @@ static void test_adaptive(void)
     c[3].expect_ns = UB_MS;
     picks(UB_BALANCE_ADAPTIVE, c, 6, 0, 10, got);
     UB_CHECK(got[3] == 0, "a hot one waits, however quick it is");
+    c[3].tokens = 1200;
+    picks(UB_BALANCE_ADAPTIVE, c, 6, 0, 10, got);
+    UB_CHECK(got[3] == 10, "it is not hot within a quarter of the mean");
+    c[3].tokens = 1000;
+    c[0].tokens = c[1].tokens = c[2].tokens = 0;
+    picks(UB_BALANCE_ADAPTIVE, c, 6, 0, 10, got);
+    UB_CHECK(got[3] == 10, "nor where half of the tier has as much to do");
+}
+
+/* Two candidates: 0 has this, 1 has that. */
+static const struct {
+    const char *name;
+    struct ub_candidate c[2];
+    int want;
+} costs[] = {
+    {"half failed is four times as dear, not twice",
+     {{.expect_ns = 100 * UB_MS, .error_share = 0.5}, {.expect_ns = 300 * UB_MS}},
+     1},
+    {"but not five times",
+     {{.expect_ns = 100 * UB_MS, .error_share = 0.5}, {.expect_ns = 500 * UB_MS}},
+     0},
+    {"what this request adds counts: 100 x 101 against 50 x 191",
+     {{.expect_ns = 100 * UB_MS}, {.expect_ns = 50 * UB_MS, .tokens = 90}},
+     1},
+    {"failing always is not infinitely dear",
+     {{.expect_ns = UB_MS, .error_share = 1.0}, {.expect_ns = UB_SECOND}},
+     0},
+};
+
+static void test_costs(void)
+{
+    for (size_t i = 0; i < UB_COUNT(costs); i++) {
+        struct ub_candidate c[2] = {costs[i].c[0], costs[i].c[1]};
+        c[0].warmth = c[1].warmth = 1.0;
+        int got[2];
+        picks(UB_BALANCE_ADAPTIVE, c, 2, 0, 10, got);
+        UB_CHECK(got[costs[i].want] == 10, "%s", costs[i].name);
+    }
 }
 
 static void test_many(void)
@@ -132,6 +173,7 @@ int main(void)
     test_least_request();
     test_dynamic_weight();
     test_adaptive();
+    test_costs();
     test_many();
     test_warmth();
     return ub_test_done();

@@ -21,7 +21,10 @@ static const struct {
     {"five are an outage", 0, 5, UB_ERR_UPSTREAM_BUSY, true},
     {"one refused connection may be a restart", 0, 1, UB_ERR_CONNECT_REFUSED, false},
     {"two are an outage", 0, 2, UB_ERR_CONNECT_REFUSED, true},
+    {"so are two that cannot be reached", 0, 2, UB_ERR_CONNECT_FAILED, true},
+    {"and two without trust", 0, 2, UB_ERR_TLS_FAILED, true},
     {"a refused key is one at once", 0, 1, UB_ERR_KEY_REFUSED, true},
+    {"a missing model too", 0, 1, UB_ERR_MODEL_MISSING, true},
     {"an empty balance too", 3, 1, UB_ERR_NO_BALANCE, true},
 };
 
@@ -46,6 +49,11 @@ static void test_window(void)
         fail(&b, 1, UB_ERR_RESET, T0);
     }
     UB_CHECK(ub_breaker_says(&b, T0) == UB_BREAKER_STOP, "half of twenty calls failed: open");
+    ub_breaker_trial(&b);
+    ub_breaker_good(&b, true, T0 + 2 * UB_SECOND);
+    fail(&b, 1, UB_ERR_RESET, T0 + 2 * UB_SECOND);
+    UB_CHECK(ub_breaker_says(&b, T0 + 2 * UB_SECOND) == UB_BREAKER_GO,
+             "what was before the outage does not count after it");
 
     b = (struct ub_breaker){0};
     for (int i = 0; i < 20; i++) {

@@ -52,6 +52,10 @@ static void test_learned(void)
     UB_CHECK(
         near(ub_pace_whole_deadline(&pace, 100, 200, MIN_NS, 10 * UB_MINUTE), 13 * UB_SECOND, 0.2),
         "an answer in one piece gets three times its generation");
+    UB_CHECK(ub_pace_whole_deadline(&pace, 100, 10, MIN_NS, 10 * UB_MINUTE) == MIN_NS,
+             "a short one no less than the least");
+    UB_CHECK(ub_pace_whole_deadline(&pace, 100, 10, MIN_NS, 8 * UB_SECOND) == 4 * UB_SECOND,
+             "unless half of what is left is less than that");
 
     ub_pace_first(&pace, 100, 9 * UB_SECOND, now);
     UB_CHECK(ub_pace_expect(&pace, 100, now) > 8 * UB_SECOND, "a worse sample counts at once");

@@ -13,6 +13,7 @@ static const struct {
     {"the window doubles with each failure", 3, false, 0, 12 * UB_SECOND},
     {"a throttle makes the base five times as long", 1, true, 0, 12 * UB_SECOND + 500 * UB_MS},
     {"the window stops growing at the cap", 60, false, 0, 14 * UB_SECOND},
+    {"no window is longer, after a throttle neither", 2, true, 0, 14 * UB_SECOND},
     {"Retry-After is a floor, the jitter comes on top", 1, false, 30 * UB_SECOND,
      30 * UB_SECOND + 500 * UB_MS},
     {"a Retry-After that has passed changes nothing", 1, false, 3 * UB_SECOND,
@@ -47,14 +48,18 @@ static void test_budget(void)
     UB_CHECK(take_all(&budget, &policy, UB_SECOND + 500 * UB_MS) == 5, "time refills it");
     UB_CHECK(take_all(&budget, &policy, UB_HOUR) == 10,
              "a long pause gives no more than a second's");
+    ub_budget_take(&budget, &policy, UB_HOUR + UB_SECOND);
+    ub_budget_take(&budget, &policy, UB_HOUR + 1900 * UB_MS);
+    UB_CHECK(take_all(&budget, &policy, UB_HOUR + 1900 * UB_MS) == 9, "nor do two short ones");
     for (int i = 0; i < 100; i++) {
         ub_budget_first(&budget, &policy);
     }
-    UB_CHECK(take_all(&budget, &policy, UB_HOUR) == 20, "a fifth of the first attempts");
+    UB_CHECK(take_all(&budget, &policy, UB_HOUR + 1900 * UB_MS) == 20,
+             "a fifth of the first attempts");
     for (int i = 0; i < 100000; i++) {
         ub_budget_first(&budget, &policy);
     }
-    UB_CHECK(take_all(&budget, &policy, UB_HOUR) == 100, "old credit is bounded");
+    UB_CHECK(take_all(&budget, &policy, UB_HOUR + 1900 * UB_MS) == 100, "old credit is bounded");
 
     int trickle = 0;
     budget = (struct ub_budget){0};
