@@ -92,6 +92,7 @@ static void fill(struct ub_brain *brain, struct request *request, const struct u
     bool beats = arrival->heartbeat && policy->heartbeat_after_ns > 0;
     request->heartbeat_at = beats ? ub_ns_after(now, policy->heartbeat_after_ns) : UB_NEVER;
     request->line_until = UB_NEVER;
+    request->slot_wait_ns = policy->slot_wait_ns;
     request->wait_until = UB_NEVER;
     request->stream = arrival->stream;
     request->can_retry = arrival->can_retry;
@@ -372,6 +373,7 @@ static void look_again(struct ub_brain *brain, struct request *request, ub_ns no
         reason = request->more_tried ? UB_WHY_RETRY_SAME : UB_WHY_BACKED_OFF;
     } else if (request->line_until != UB_NEVER) {
         new_round(request);
+        reason = request->attempt > 0 ? UB_WHY_BACKED_OFF : reason;
         request->tier =
             (uint8_t)(route_of(brain, request->route)->tiers - 1); /* patience is spent */
     }

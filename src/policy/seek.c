@@ -32,6 +32,9 @@ void leave_line(struct ub_brain *brain, struct request *request)
         request->previous;
     request->waits_in_line = false;
     brain->facts.waiting--;
+    if (request->line_until != UB_NEVER) {
+        request->slot_wait_ns = ub_ns_max(request->line_until - brain->now, 0);
+    }
 }
 
 /* False: the line is full. Who waits already keeps its place. */
@@ -343,7 +346,7 @@ static void exhausted(struct ub_brain *brain, struct request *request, bool full
         return;
     }
     if (!waited) {
-        request->line_until = ub_ns_after(now, route->policy.slot_wait_ns);
+        request->line_until = ub_ns_after(now, request->slot_wait_ns);
         request->wait_until = UB_NEVER;
     }
     /* Those that failed may work again before a slot is free: a new round after the usual pause. */

@@ -114,6 +114,7 @@ struct request {
     ub_ns heartbeat_at;
     ub_ns wait_until;     /* WAITING, BACKING_OFF: when to look again whatever happens */
     ub_ns line_until;     /* WAITING: when the wait for a slot is given up */
+    ub_ns slot_wait_ns;   /* what is left of the time for that, over all waits */
     ub_ns patience_until; /* for the present tier; 0 = not begun */
     uint32_t prompt_tokens, max_tokens, own_tokens;
     uint64_t cookie_key, header_hash, client_hash;

@@ -33,6 +33,7 @@ enum ub_fault_place {
     X(BAD_REQUEST, HEAD, BAD_REQUEST, 0, "400")                                   \
     X(KEY_REFUSED, HEAD, KEY_REFUSED, 0, "401")                                   \
     X(NO_BALANCE, HEAD, NO_BALANCE, 0, "402")                                     \
+    X(MODEL_MISSING, HEAD, MODEL_MISSING, 0, "404")                               \
     X(CONTEXT_TOO_LONG, HEAD, CONTEXT_TOO_LONG, 0, "context too long")            \
     X(CONTENT_REFUSED, HEAD, CONTENT_REFUSED, 0, "content refused")               \
     X(LATE, FIRST, OK, 8 * UB_SECOND, "late first token")                         \

@@ -265,7 +265,7 @@ static void say(struct ub_world *w, struct ub_sim_attempt *a, enum ub_event_type
     struct ub_event event = {.type = type, .request = a->id, .attempt = a->number};
     if (type == UB_EV_ENDED) {
         event.ended.error = a->error;
-        if (u->retry_after_ns != 0 && ub_error_class(a->error) == UB_CLASS_BUSY) {
+        if (u->retry_after_ns != 0 && ub_fault_facts(a->fault)->place == UB_AT_HEAD) {
             event.ended.not_before = w->now + u->retry_after_ns;
         }
         if (a->error == UB_ERR_OK) {

@@ -21,5 +21,18 @@ int main(void)
                           "[ 10200 ms] r2 ended 2 empty_answer: pass on 2, empty_answer, do not "
                           "come back (nobody left to try)\n");
     ub_world_free(world);
+
+    /* An empty answer is an answer: when the others fail it is passed on at once. */
+    world = ub_world_new((struct ub_world_options){.draw = 0.5});
+    ub_world_upstream(world, "empty", 100 * UB_MS)->fault = UB_FAULT_EMPTY;
+    other = ub_world_upstream(world, "busy", 100 * UB_MS);
+    other->fault = UB_FAULT_BUSY_503;
+    other->tier = 1;
+    ub_world_request(world, 0);
+    UB_CHECK_TRACE(world, "[     0 ms] r1 arrived: start 1 on empty (only candidate)\n"
+                          "[   100 ms] r1 ended 1 empty_answer: start 2 on busy (next tier)\n"
+                          "[   110 ms] r1 ended 2 upstream_busy: pass on 1, empty_answer, do not "
+                          "come back (nobody left to try)\n");
+    ub_world_free(world);
     return ub_test_done();
 }

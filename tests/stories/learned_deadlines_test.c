@@ -30,8 +30,27 @@ static ub_ns learned(ub_ns first_ns, double sigma, ub_ns prefill_ns)
     return deadline_ns;
 }
 
+/* Silence teaches: the next one gets twice as long. What an answer in one piece takes says nothing
+ * about the first token of a stream. */
+static void test_late(bool whole, ub_ns want_ns, const char *name)
+{
+    struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5, .quiet = true});
+    ub_world_upstream(world, "silent", 100 * UB_MS)->fault = UB_FAULT_SILENT;
+    ub_world_upstream(world, "other", 100 * UB_MS)->tier = 1;
+    ub_world_policy(world, 0)->total_ns = 14 * UB_SECOND;
+    ub_world_ask(world, (struct ub_ask){.whole = whole});
+    ub_world_run(world);
+    ub_ns got_ns = ub_world_facts(world, "silent").deadline_ns;
+    UB_CHECK(got_ns == want_ns, "%s: %lld ms", name, (long long)(got_ns / UB_MS));
+    UB_CHECK(ub_world_result(world, 1).outcome == UB_SIM_FINISHED, "and somebody answered");
+    ub_world_free(world);
+}
+
 int main(void)
 {
+    test_late(false, 10 * UB_SECOND, "a silent stream doubles the deadline");
+    test_late(true, 5 * UB_SECOND, "a silent whole answer does not");
+
     ub_ns quick_ns = learned(200 * UB_MS, 0.3, 10 * UB_US);
     UB_CHECK(quick_ns >= 5 * UB_SECOND && quick_ns < 6 * UB_SECOND,
              "a quick one gets the least, 5 s: %lld ms", (long long)(quick_ns / UB_MS));
