@@ -20,13 +20,10 @@ void ub_buf_clear(struct ub_buf *buf)
     buf->failed = false;
 }
 
-char *ub_buf_reserve(struct ub_buf *buf, size_t len)
+char *ub_buf_grow(struct ub_buf *buf, size_t len)
 {
-    if (buf->failed) {
-        return NULL;
-    }
     size_t need = buf->len + len;
-    if (need < len || (buf->max != 0 && need > buf->max)) {
+    if (buf->failed || need < len || (buf->max != 0 && need > buf->max)) {
         buf->failed = true;
         return NULL;
     }
@@ -45,18 +42,6 @@ char *ub_buf_reserve(struct ub_buf *buf, size_t len)
     buf->ptr = grown;
     buf->cap = cap;
     return buf->ptr + buf->len;
-}
-
-void ub_buf_add(struct ub_buf *buf, const void *bytes, size_t len)
-{
-    if (len == 0) {
-        return;
-    }
-    char *room = ub_buf_reserve(buf, len);
-    if (room != NULL) {
-        memcpy(room, bytes, len);
-        buf->len += len;
-    }
 }
 
 void ub_buf_drop(struct ub_buf *buf, size_t len)

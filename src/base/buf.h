@@ -21,15 +21,32 @@ struct ub_buf {
     bool failed;
 };
 
-void ub_buf_free(struct ub_buf *buf);                 /* leaves an empty, usable buffer */
-void ub_buf_clear(struct ub_buf *buf);                /* length 0, error gone, memory kept */
-char *ub_buf_reserve(struct ub_buf *buf, size_t len); /* room for len more bytes, or NULL */
-void ub_buf_add(struct ub_buf *buf, const void *bytes, size_t len);
+void ub_buf_free(struct ub_buf *buf);             /* leaves an empty, usable buffer */
+void ub_buf_clear(struct ub_buf *buf);            /* length 0, error gone, memory kept */
 void ub_buf_drop(struct ub_buf *buf, size_t len); /* removes the first len bytes */
 void ub_buf_printf(struct ub_buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void ub_buf_vprintf(struct ub_buf *buf, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
+
+char *ub_buf_grow(struct ub_buf *buf, size_t len); /* the slow way of ub_buf_reserve */
+
+/* Room for `len` more bytes, or NULL. */
+static inline char *ub_buf_reserve(struct ub_buf *buf, size_t len)
+{
+    bool fits =
+        !buf->failed && len <= buf->cap - buf->len && (buf->max == 0 || buf->cap <= buf->max);
+    return fits ? buf->ptr + buf->len : ub_buf_grow(buf, len);
+}
+
+static inline void ub_buf_add(struct ub_buf *buf, const void *bytes, size_t len)
+{
+    char *room = len == 0 ? NULL : ub_buf_reserve(buf, len);
+    if (room != NULL) {
+        memcpy(room, bytes, len);
+        buf->len += len;
+    }
+}
 
 static inline void ub_buf_add_slice(struct ub_buf *buf, struct ub_slice s)
 {

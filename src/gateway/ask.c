@@ -5,18 +5,9 @@ static void add(struct ub_ask *ask, struct ub_slice name, struct ub_slice value)
     ask->fields[ask->request.field_count++] = (struct ub_http_field){name, value};
 }
 
-static void add_fields(struct ub_ask *ask, const struct ub_request *request,
-                       const struct ub_site *site)
+static void add_fields(struct ub_ask *ask, const struct ub_request *request)
 {
-    add(ask, UB_LIT("Content-Type"), UB_LIT("application/json"));
-    add(ask, UB_LIT("Accept"),
-        request->stream ? UB_LIT("text/event-stream") : UB_LIT("application/json"));
-    add(ask, UB_LIT("Accept-Encoding"), UB_LIT("identity"));
-    add(ask, UB_LIT("User-Agent"), UB_LIT("unbusy/" UB_VERSION));
     add(ask, UB_LIT("X-Request-Id"), ub_slice_of(request->name));
-    if (site->authorization.len > 0) {
-        add(ask, UB_LIT("Authorization"), site->authorization);
-    }
     for (uint32_t i = 0; i < request->passed_count; i++) {
         add(ask, request->passed[i].name, request->passed[i].value);
     }
@@ -32,10 +23,11 @@ void ub_ask_write(struct ub_ask *ask, struct ub_request *request, const struct u
     ask->request = (struct ub_call_request){
         .method = UB_LIT("POST"),
         .target = site->target[request->endpoint],
+        .lines = ub_buf_slice(&site->lines[request->stream]),
         .fields = ask->fields,
         .body = ask->parts,
         .body_count = ub_splice(request->body_bytes, asked, model, request->stream, ask->parts),
         .connect_by_ns = setup->config->connect_time_ns,
     };
-    add_fields(ask, request, site);
+    add_fields(ask, request);
 }

@@ -10,7 +10,7 @@
 #include "gateway/splice.h"
 #include "net/call.h"
 
-#define UB_ASK_FIELDS (6 + UB_PASSED_FIELDS)
+#define UB_ASK_FIELDS (1 + UB_PASSED_FIELDS)
 
 struct ub_ask {
     struct ub_call_request request; /* points into the rest, and into the request's body */

@@ -5,12 +5,12 @@
 #include <pthread.h>
 
 /* The field of this name when it is there exactly once. */
-static bool only_value(const struct ub_http_head *head, const char *name, bool *there,
+static bool only_value(const struct ub_http_head *head, struct ub_slice name, bool *there,
                        struct ub_slice *value)
 {
     uint32_t found = 0;
     for (uint32_t i = 0; i < head->field_count; i++) {
-        if (ub_slice_eq_nocase(head->field[i].name, ub_slice_of(name))) {
+        if (head->field[i].name.len == name.len && ub_slice_eq_nocase(head->field[i].name, name)) {
             *value = head->field[i].value;
             found++;
         }
@@ -21,11 +21,11 @@ static bool only_value(const struct ub_http_head *head, const char *name, bool *
 
 struct ub_slice ub_auth_key(const struct ub_http_head *head)
 {
-    static const char *const others[] = {"x-api-key", "api-key"};
+    static const struct ub_slice others[] = {{"x-api-key", 9}, {"api-key", 7}};
     const struct ub_slice none = {NULL, 0}, scheme = UB_LIT("Bearer");
     struct ub_slice value = none;
     bool there = false;
-    if (only_value(head, "authorization", &there, &value)) {
+    if (only_value(head, UB_LIT("authorization"), &there, &value)) {
         /* RFC 9110, 11.1: the scheme's case does not matter; then at least one space */
         if (value.len > scheme.len &&
             ub_slice_eq_nocase((struct ub_slice){value.ptr, scheme.len}, scheme) &&

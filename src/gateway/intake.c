@@ -1,10 +1,10 @@
 #include "gateway/intake.h"
 
 #include "base/alloc.h"
+#include "base/digits.h"
 #include "base/units.h"
 #include "gateway/auth.h"
 #include "gateway/cookie.h"
-#include "gateway/digits.h"
 #include "gateway/models.h"
 #include "gateway/reply.h"
 #include <stdio.h>
@@ -33,9 +33,14 @@ static void pick(const struct ub_http_head *head, struct ub_slice values[WANTED]
     for (int k = 0; k < WANTED; k++) {
         values[k] = (struct ub_slice){"", 0};
     }
+    uint64_t lengths = 0; /* most fields are ruled out by this */
+    for (int k = 0; k < WANTED; k++) {
+        lengths |= (uint64_t)1 << wanted[k].len;
+    }
     for (uint32_t i = 0; i < head->field_count; i++) {
         struct ub_slice name = head->field[i].name;
-        for (int k = 0; k < WANTED; k++) {
+        bool maybe = name.len < 64 && (lengths >> name.len & 1) != 0;
+        for (int k = 0; maybe && k < WANTED; k++) {
             if (name.len == wanted[k].len && values[k].len == 0 &&
                 ub_slice_eq_nocase(name, wanted[k])) {
                 values[k] = head->field[i].value;

@@ -1,8 +1,8 @@
 #include "gateway/reply.h"
 
+#include "base/digits.h"
 #include "base/random.h"
 #include "gateway/cookie.h"
-#include "gateway/digits.h"
 #include "http/openai.h"
 #include "http/sse.h"
 
@@ -12,9 +12,9 @@
 struct fields {
     struct ub_http_field list[FIELDS_MAX];
     uint32_t count;
-    char attempts[20];
-    char after_ms[20];
-    char after_s[20];
+    char attempts[UB_DIGITS_MAX];
+    char after_ms[UB_DIGITS_MAX];
+    char after_s[UB_DIGITS_MAX];
     char cookie[UB_COOKIE_MAX];
 };
 
@@ -46,8 +46,7 @@ static void add_common(struct fields *fields, const struct ub_request *request,
         add_cookie(fields, request);
     }
     if (request->arrived_at != 0) {
-        add(fields, UB_LIT("X-Unbusy-Attempts"),
-            ub_digits_decimal(fields->attempts, request->tries));
+        add(fields, UB_LIT("X-Unbusy-Attempts"), ub_digits(request->tries, fields->attempts));
         add(fields, UB_LIT("X-Unbusy-Cache"), UB_LIT("bypass"));
     }
 }
@@ -66,9 +65,9 @@ static void add_advice(struct fields *fields, struct ub_request *request,
     ub_ns delay_ns =
         ub_refusal_delay(refusal->retry_after_ns, ub_random_unit(&request->worker->random));
     add(fields, UB_LIT("Retry-After-Ms"),
-        ub_digits_decimal(fields->after_ms, (uint64_t)((delay_ns + UB_MS - 1) / UB_MS)));
+        ub_digits((uint64_t)((delay_ns + UB_MS - 1) / UB_MS), fields->after_ms));
     add(fields, UB_LIT("Retry-After"),
-        ub_digits_decimal(fields->after_s, (uint64_t)((delay_ns + UB_SECOND - 1) / UB_SECOND)));
+        ub_digits((uint64_t)((delay_ns + UB_SECOND - 1) / UB_SECOND), fields->after_s));
 }
 
 static void respond(struct ub_request *request, int status, const struct fields *fields,

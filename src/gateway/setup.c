@@ -1,16 +1,23 @@
 #include "gateway/setup.h"
 
 #include "base/alloc.h"
+#include "http/http1.h"
 #include <string.h>
 
-#define BEARER "Bearer "
+static void free_lines(struct ub_site *site)
+{
+    for (size_t i = 0; i < UB_COUNT(site->lines); i++) {
+        if (site->lines[i].ptr != NULL) {
+            explicit_bzero(site->lines[i].ptr, site->lines[i].cap);
+        }
+        ub_buf_free(&site->lines[i]);
+    }
+}
 
 static void setup_free(struct ub_setup *setup)
 {
-    if (setup->text != NULL) {
-        explicit_bzero(setup->text, setup->text_size); /* keys */
-    }
     for (uint32_t i = 0; setup->sites != NULL && i < setup->config->upstream_count; i++) {
+        free_lines(&setup->sites[i]);
         ub_trust_release(setup->sites[i].trust);
     }
     ub_tls_server_free(setup->tls);
@@ -35,20 +42,44 @@ static struct ub_slice joined(char **at, const char *a, const char *b)
 
 static size_t text_size(const struct ub_upstream_config *upstream)
 {
-    size_t size = upstream->key == NULL ? 0 : strlen(BEARER) + strlen(upstream->key);
+    size_t size = 0;
     for (int i = UB_ENDPOINT_UNKNOWN + 1; i < UB_ENDPOINT_COUNT; i++) {
         size += strlen(upstream->path) + strlen(ub_endpoint_path((enum ub_endpoint)i));
     }
     return size;
 }
 
+/* False without memory. */
+static bool write_lines(struct ub_site *site, bool stream)
+{
+    struct ub_buf *out = &site->lines[stream];
+    const char *key = site->config->key;
+    size_t key_len = key == NULL ? 0 : strlen(key);
+    /* All of it at once: growing would leave copies of the key behind. */
+    if (ub_buf_reserve(out, 256 + key_len) == NULL) {
+        return false;
+    }
+    ub_http1_write_field(out, UB_LIT("Content-Type"), UB_LIT("application/json"));
+    ub_http1_write_field(out, UB_LIT("Accept"),
+                         stream ? UB_LIT("text/event-stream") : UB_LIT("application/json"));
+    ub_http1_write_field(out, UB_LIT("Accept-Encoding"), UB_LIT("identity"));
+    ub_http1_write_field(out, UB_LIT("User-Agent"), UB_LIT("unbusy/" UB_VERSION));
+    if (key != NULL) {
+        ub_buf_add_text(out, "Authorization: Bearer ");
+        ub_buf_add(out, key, key_len); /* the configuration takes no key that could break a line */
+        ub_http1_write_end(out);
+    }
+    return !out->failed;
+}
+
 static bool fill_sites(struct ub_setup *setup)
 {
     const struct ub_config *config = setup->config;
+    size_t size = 0;
     for (uint32_t i = 0; i < config->upstream_count; i++) {
-        setup->text_size += text_size(&config->upstreams[i]);
+        size += text_size(&config->upstreams[i]);
     }
-    char *at = setup->text = ub_malloc(setup->text_size);
+    char *at = setup->text = ub_malloc(size);
     if (at == NULL) {
         return false;
     }
@@ -59,8 +90,8 @@ static bool fill_sites(struct ub_setup *setup)
         for (int k = UB_ENDPOINT_UNKNOWN + 1; k < UB_ENDPOINT_COUNT; k++) {
             site->target[k] = joined(&at, upstream->path, ub_endpoint_path((enum ub_endpoint)k));
         }
-        if (upstream->key != NULL) {
-            site->authorization = joined(&at, BEARER, upstream->key);
+        if (!write_lines(site, false) || !write_lines(site, true)) {
+            return false;
         }
     }
     return true;

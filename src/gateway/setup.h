@@ -7,7 +7,7 @@
 #ifndef UB_GATEWAY_SETUP_H
 #define UB_GATEWAY_SETUP_H
 
-#include "base/slice.h"
+#include "base/buf.h"
 #include "gateway/config.h"
 #include "gateway/endpoint.h"
 #include "gateway/keeper.h"
@@ -17,7 +17,8 @@
 struct ub_site { /* one upstream */
     const struct ub_upstream_config *config;
     uint16_t slot;
-    struct ub_slice authorization;             /* "Bearer ...", empty = none. A secret */
+    struct ub_buf lines[2];                    /* of heads: the fields that are always the same; [1]
+                                                * for streams. With the key in them: a secret */
     struct ub_slice target[UB_ENDPOINT_COUNT]; /* "/v1/chat/completions"; empty for UNKNOWN */
     struct ub_trust *trust;                    /* held; NULL: plain HTTP */
 };
@@ -30,8 +31,7 @@ struct ub_setup {
     uint16_t *model_slots;
     int32_t *site_of; /* by brain slot: index of the site, -1 = none here */
     uint32_t slot_count;
-    char *text; /* what the slices point into */
-    size_t text_size;
+    char *text;                /* what the slices point into */
     struct ub_tls_server *tls; /* NULL: clients speak plain HTTP */
 };
 

@@ -34,10 +34,10 @@ static inline void gather_new(struct gathered *gathered)
     gathered->text[0] = '\0';
 }
 
-static inline bool gathered_is(const struct gathered *gathered, const char *text)
+static inline bool gathered_is(const struct gathered *gathered, struct ub_slice text)
 {
-    return gathered->len < sizeof gathered->text && text[0] == gathered->text[0] &&
-           strlen(text) == gathered->len && memcmp(gathered->text, text, gathered->len) == 0;
+    return text.len == gathered->len && text.len < sizeof gathered->text &&
+           text.ptr[0] == gathered->text[0] && memcmp(gathered->text, text.ptr, text.len) == 0;
 }
 
 /* The text as a zero-terminated string, when it is whole and fits. */

@@ -95,7 +95,7 @@ void ub_http1_write_status(struct ub_buf *out, int status)
 void ub_http1_write_field(struct ub_buf *out, struct ub_slice name, struct ub_slice value)
 {
     assert(name.len > 0 && is_all(name, UB_OCTET_TOKEN));
-    assert(is_all(value, UB_OCTET_TEXT));
+    assert(ub_octet_text_run(value) == value.len);
     size_t len = name.len + 2 + value.len + 2;
     char *at = ub_buf_reserve(out, len); /* once: a head has many fields */
     if (at == NULL) {

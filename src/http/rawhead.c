@@ -316,7 +316,7 @@ enum ub_rawhead_found ub_rawhead_scan(struct ub_rawhead *raw, struct ub_slice by
     size_t end = bytes.len < raw->head_max ? bytes.len : raw->head_max;
     for (;;) {
         size_t at = raw->scanned;
-        at += ub_octet_run((struct ub_slice){bytes.ptr + at, end - at}, UB_OCTET_TEXT);
+        at += ub_octet_text_run((struct ub_slice){bytes.ptr + at, end - at});
         raw->scanned = (uint32_t)at;
         if (at < end && bytes.ptr[at] != '\r') {
             refuse_byte(raw, bytes.ptr[at]);

@@ -3,10 +3,13 @@
 #include "base/alloc.h"
 #include "http/gathered.h"
 #include "http/json.h"
+#include "http/octet.h"
 #include "http/prompt.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define NUMBER_MAX 64 /* characters; nobody means a longer one */
 
 /* What a key at the top level means to us. */
 enum member {
@@ -24,48 +27,46 @@ enum member {
     TOP_LOGPROBS,
     RESPONSE_FORMAT,
     GRAMMAR,
-    TEMPERATURE,
     USER,
     USER_ID,
     PROMPT_CACHE_KEY,
 };
 
 static const struct {
-    const char *name;
+    struct ub_slice name;
     enum member member;
 } members[] = {
-    {"model", MODEL},
-    {"messages", MESSAGES},
-    {"prompt", PROMPT},
-    {"suffix", PROMPT},
-    {"input", PROMPT},
-    {"stream", STREAM},
-    {"stream_options", STREAM_OPTIONS},
-    {"max_tokens", MAX_TOKENS},
-    {"max_completion_tokens", MAX_COMPLETION_TOKENS},
-    {"n", N},
-    {"tools", TOOLS},
-    {"functions", TOOLS},
-    {"logprobs", LOGPROBS},
-    {"top_logprobs", TOP_LOGPROBS},
-    {"response_format", RESPONSE_FORMAT},
-    {"temperature", TEMPERATURE},
-    {"user", USER},
-    {"user_id", USER_ID},
-    {"prompt_cache_key", PROMPT_CACHE_KEY},
+    {{"model", 5}, MODEL},
+    {{"messages", 8}, MESSAGES},
+    {{"prompt", 6}, PROMPT},
+    {{"suffix", 6}, PROMPT},
+    {{"input", 5}, PROMPT},
+    {{"stream", 6}, STREAM},
+    {{"stream_options", 14}, STREAM_OPTIONS},
+    {{"max_tokens", 10}, MAX_TOKENS},
+    {{"max_completion_tokens", 21}, MAX_COMPLETION_TOKENS},
+    {{"n", 1}, N},
+    {{"tools", 5}, TOOLS},
+    {{"functions", 9}, TOOLS},
+    {{"logprobs", 8}, LOGPROBS},
+    {{"top_logprobs", 12}, TOP_LOGPROBS},
+    {{"response_format", 15}, RESPONSE_FORMAT},
+    {{"user", 4}, USER},
+    {{"user_id", 7}, USER_ID},
+    {{"prompt_cache_key", 16}, PROMPT_CACHE_KEY},
     /* vLLM */
-    {"guided_json", GRAMMAR},
-    {"guided_regex", GRAMMAR},
-    {"guided_choice", GRAMMAR},
-    {"guided_grammar", GRAMMAR},
-    {"structured_outputs", GRAMMAR},
+    {{"guided_json", 11}, GRAMMAR},
+    {{"guided_regex", 12}, GRAMMAR},
+    {{"guided_choice", 13}, GRAMMAR},
+    {{"guided_grammar", 14}, GRAMMAR},
+    {{"structured_outputs", 18}, GRAMMAR},
     /* SGLang */
-    {"regex", GRAMMAR},
-    {"ebnf", GRAMMAR},
-    {"structural_tag", GRAMMAR},
+    {{"regex", 5}, GRAMMAR},
+    {{"ebnf", 4}, GRAMMAR},
+    {{"structural_tag", 14}, GRAMMAR},
     /* SGLang and llama-server */
-    {"json_schema", GRAMMAR},
-    {"grammar", GRAMMAR},
+    {{"json_schema", 11}, GRAMMAR},
+    {{"grammar", 7}, GRAMMAR},
 };
 
 struct ub_scan {
@@ -165,14 +166,14 @@ static void member_begins(struct ub_scan *scan)
 /* Values of these keys in messages are pictures, recordings and files, or links to them. */
 static bool is_media_key(const struct gathered *key)
 {
-    return gathered_is(key, "url") || gathered_is(key, "image_url") || gathered_is(key, "data") ||
-           gathered_is(key, "file_data");
+    return gathered_is(key, UB_LIT("url")) || gathered_is(key, UB_LIT("image_url")) ||
+           gathered_is(key, UB_LIT("data")) || gathered_is(key, UB_LIT("file_data"));
 }
 
 static void stream_option_begins(struct ub_scan *scan)
 {
     scan->fields.stream_options_empty = false;
-    scan->at_usage = gathered_is(&scan->key, "include_usage");
+    scan->at_usage = gathered_is(&scan->key, UB_LIT("include_usage"));
     if (scan->at_usage && scan->fields.has_include_usage) {
         fail(scan, "duplicate key \"stream_options.include_usage\"");
     }
@@ -202,7 +203,7 @@ static void key_over(struct ub_scan *scan)
     } else if (depth == 2 && scan->member == STREAM_OPTIONS) {
         stream_option_begins(scan);
     } else if (depth == 2 && scan->member == RESPONSE_FORMAT) {
-        scan->at_type = gathered_is(&scan->key, "type");
+        scan->at_type = gathered_is(&scan->key, UB_LIT("type"));
         gather_new(&scan->value);
     }
     gather_new(&scan->key);
@@ -254,13 +255,24 @@ static void string_over(struct ub_scan *scan)
     } else if (scan->json.depth == 1 && scan->member >= USER) {
         take_user(scan);
     } else if (scan->json.depth == 2 && scan->at_type) {
-        scan->is_plain_text = gathered_is(&scan->value, "text");
+        scan->is_plain_text = gathered_is(&scan->value, UB_LIT("text"));
     }
 }
 
 /* A number as a count: 0 for what is none, the maximum for what is too big. */
-static uint32_t to_count(double value)
+static uint32_t to_count(struct ub_slice number)
 {
+    if (number.len <= 9 && ub_octet_run(number, UB_OCTET_DIGIT) == number.len) { /* nearly always */
+        uint32_t count = 0;
+        for (size_t i = 0; i < number.len; i++) {
+            count = count * 10 + (uint32_t)(number.ptr[i] - '0');
+        }
+        return count;
+    }
+    char text[NUMBER_MAX];
+    memcpy(text, number.ptr, number.len);
+    text[number.len] = '\0';
+    double value = strtod(text, NULL);
     return !(value > 0) ? 0 : value >= UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
@@ -271,30 +283,24 @@ static void number_over(struct ub_scan *scan)
         ub_prompt_token(&scan->prompt, scan->json.text);
         return;
     }
-    char text[64];
-    if (scan->json.depth != 1 || scan->json.text.len >= sizeof text) {
+    if (scan->json.depth != 1 || scan->json.text.len >= NUMBER_MAX) {
         return;
     }
-    memcpy(text, scan->json.text.ptr, scan->json.text.len);
-    text[scan->json.text.len] = '\0';
-    double value = strtod(text, NULL);
     switch (scan->member) {
     case MAX_TOKENS:
-        fields->max_tokens = scan->has_max_completion ? fields->max_tokens : to_count(value);
+        if (!scan->has_max_completion) {
+            fields->max_tokens = to_count(scan->json.text);
+        }
         break;
     case MAX_COMPLETION_TOKENS:
-        fields->max_tokens = to_count(value);
+        fields->max_tokens = to_count(scan->json.text);
         scan->has_max_completion = true;
         break;
     case N:
-        fields->n = to_count(value);
+        fields->n = to_count(scan->json.text);
         break;
     case TOP_LOGPROBS:
-        fields->has_logprobs = fields->has_logprobs || value > 0;
-        break;
-    case TEMPERATURE:
-        fields->has_temperature = true;
-        fields->temperature = value;
+        fields->has_logprobs = fields->has_logprobs || to_count(scan->json.text) > 0;
         break;
     default:
         break;

@@ -42,9 +42,7 @@ struct ub_scan_fields {
     uint32_t n;                    /* default 1 */
     bool has_tools;                /* tools or functions, not empty */
     bool has_logprobs;
-    bool has_grammar; /* response_format other than text, or an engine's own kind of it */
-    bool has_temperature;
-    double temperature;
+    bool has_grammar;       /* response_format other than text, or an engine's own kind of it */
     char user[128];         /* prompt_cache_key, else user_id, else user; "" = none */
     uint64_t prompt_bytes;  /* of all strings inside messages, prompt, suffix, input */
     uint32_t prompt_tokens; /* estimate from these and the tools, see prompt.h */

@@ -43,9 +43,6 @@ static const char *describe(struct ub_slice body, size_t piece, struct ub_buf *o
             ub_buf_printf(out, " wrong: %s, not %s but %s", f->wrong_param, f->wrong_want,
                           f->wrong_got);
         }
-        if (f->has_temperature) {
-            ub_buf_printf(out, " temperature=%g", f->temperature);
-        }
         if (f->max_tokens != 0 || f->n != 1) {
             ub_buf_printf(out, " max=%u n=%u", f->max_tokens, f->n);
         }
@@ -137,7 +134,10 @@ static const struct {
     {"a plain answer by null", "{'response_format':null,'model':'m'}", "m model=<'m'>"},
     {"a grammar of an engine", "{'model':'m','guided_choice':['a','b']}", "m model=<'m'> grammar"},
     {"no grammar of an engine", "{'model':'m','grammar':null}", "m model=<'m'>"},
-    {"the temperature", "{'model':'m','temperature':0.5}", "m model=<'m'> temperature=0.5"},
+    {"a count with an exponent", "{'model':'m','max_tokens':1.5e2}", "m model=<'m'> max=150 n=1"},
+    {"a count of ten digits", "{'model':'m','max_tokens':4294967296}",
+     "m model=<'m'> max=4294967295 n=1"},
+    {"a count below nothing", "{'model':'m','max_tokens':-1}", "m model=<'m'>"},
     {"prompt_cache_key is the first choice", "{'prompt_cache_key':'k','model':'m','user':'u'}",
      "m model=<'m'> user=k"},
     {"user_id comes before user", "{'user':'u','model':'m','user_id':'i'}", "m model=<'m'> user=i"},

@@ -4,6 +4,16 @@ size_t ub_text_count_high(const char *p, size_t len)
 {
     size_t count = 0;
     const char *end = p + len;
+#ifdef __SSE2__
+    __m128i sums = _mm_setzero_si128(); /* two lanes of 64 bits */
+    for (; end - p >= 16; p += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i high = _mm_cmplt_epi8(x, _mm_setzero_si128()); /* -1 each */
+        sums = _mm_add_epi64(
+            sums, _mm_sad_epu8(_mm_sub_epi8(_mm_setzero_si128(), high), _mm_setzero_si128()));
+    }
+    count = (size_t)_mm_cvtsi128_si64(_mm_add_epi64(sums, _mm_unpackhi_epi64(sums, sums)));
+#endif
     while (end - p >= 8) {
         uint64_t x;
         memcpy(&x, p, 8);

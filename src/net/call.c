@@ -1,8 +1,8 @@
 #include "net/client.h"
 
 #include "base/alloc.h"
+#include "base/digits.h"
 #include "base/embed.h"
-#include "net/digits.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -420,6 +420,7 @@ static bool copy_request(struct ub_sending *sending, const struct ub_origin *ori
     }
     write_target(head, origin, request);
     ub_http1_write_field(head, UB_LIT("Host"), ub_slice_of(origin->authority));
+    ub_buf_add_slice(head, request->lines);
     for (uint32_t i = 0; i < request->field_count; i++) {
         ub_http1_write_field(head, request->fields[i].name, request->fields[i].value);
     }

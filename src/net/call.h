@@ -46,6 +46,7 @@ struct ub_call_handler {
 struct ub_call_request {
     struct ub_slice method;
     struct ub_slice target;             /* path and query */
+    struct ub_slice lines;              /* fields as written by ub_http1_write_field; copied */
     const struct ub_http_field *fields; /* copied; Host, Content-Length and Connection are added */
     uint32_t field_count;
     const struct ub_slice *body; /* the array is copied, the bytes are not */

@@ -1,5 +1,5 @@
 /* response.c - the ub_exchange_* verbs of an HTTP/1.1 connection: framing and writing. */
-#include "net/digits.h"
+#include "base/digits.h"
 #include "net/server_conn.h"
 
 #include <assert.h>

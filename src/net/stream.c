@@ -12,6 +12,8 @@
  * but since Linux 6.7 the window follows the buffer and forgets the clamp. */
 #define RECEIVE_BUFFER (32 * 1024)
 
+#define JOINED_MAX 4096
+
 static void on_poll(uv_poll_t *poll, int status, int events);
 
 static int events_wanted(const struct ub_stream *stream)
@@ -283,6 +285,28 @@ int ub_stream_connect(struct ub_stream *stream, struct ub_loop *loop,
     return 0;
 }
 
+/* A head and a short body are joined: the kernel takes longer to look at a list than we to copy. */
+static ssize_t send_parts(int fd, const struct ub_slice *parts, uint32_t count)
+{
+    char joined[JOINED_MAX];
+    struct iovec iov[UB_STREAM_PARTS];
+    struct msghdr message = {.msg_iov = iov};
+    size_t total = 0;
+    for (uint32_t i = 0; i < count && i < UB_STREAM_PARTS; i++) {
+        iov[i] = (struct iovec){(void *)(uintptr_t)parts[i].ptr, parts[i].len};
+        message.msg_iovlen++;
+        total += parts[i].len;
+    }
+    if (total > sizeof joined) {
+        return sendmsg(fd, &message, MSG_NOSIGNAL);
+    }
+    char *end = joined;
+    for (size_t i = 0; i < message.msg_iovlen; i++) {
+        end = mempcpy(end, iov[i].iov_base, iov[i].iov_len);
+    }
+    return send(fd, joined, total, MSG_NOSIGNAL);
+}
+
 ssize_t ub_stream_write(struct ub_stream *stream, const struct ub_slice *parts, uint32_t count)
 {
     if (stream->tls != NULL) {
@@ -290,15 +314,10 @@ ssize_t ub_stream_write(struct ub_stream *stream, const struct ub_slice *parts, 
         arm(stream);
         return taken_tls;
     }
-    struct iovec iov[UB_STREAM_PARTS];
-    struct msghdr message = {.msg_iov = iov};
-    for (uint32_t i = 0; i < count && i < UB_STREAM_PARTS; i++) {
-        iov[i] = (struct iovec){(void *)(uintptr_t)parts[i].ptr, parts[i].len};
-        message.msg_iovlen++;
-    }
     ssize_t taken;
     do {
-        taken = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+        taken = count == 1 ? send(stream->fd, parts[0].ptr, parts[0].len, MSG_NOSIGNAL)
+                           : send_parts(stream->fd, parts, count);
     } while (taken < 0 && errno == EINTR);
     if (taken >= 0) {
         return taken;

@@ -174,6 +174,16 @@ static void keep_open(struct ub_access *access)
     }
 }
 
+static uint64_t lines_in(struct ub_slice text)
+{
+    uint64_t lines = 0;
+    const char *end = text.ptr + text.len;
+    for (const char *at = text.ptr; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++) {
+        lines++;
+    }
+    return lines;
+}
+
 /* Writes what can be written now. A part that was written stays the prefix of what comes next, so a
  * disk that was full for a while leaves no torn line. */
 static void write_text(struct ub_access *access)
@@ -200,11 +210,7 @@ static void write_text(struct ub_access *access)
             access->failing = true;
             return;
         }
-        uint64_t lines = 0; /* apart: `written` is atomic, and most bytes are no line ends */
-        for (ssize_t i = 0; i < done; i++) {
-            lines += access->text.ptr[i] == '\n';
-        }
-        access->written += lines;
+        access->written += lines_in((struct ub_slice){access->text.ptr, (size_t)done});
         access->inside_line = access->text.ptr[done - 1] != '\n';
         ub_buf_drop(&access->text, (size_t)done);
         if (access->failing) {
