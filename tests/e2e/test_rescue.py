@@ -3,8 +3,13 @@ like to the application is in test_faults.py."""
 
 import http.client
 import json
+import socket
+import statistics
+import struct
 import threading
+import time
 
+import openai
 import pytest
 
 from harness import MESSAGES, UNBUSY, ask, events, request, wait_for
@@ -49,20 +54,84 @@ def test_a_refused_connection_is_nobodys_problem(house, python_sdk):
     assert got.error == "" and got.headers["x-unbusy-upstream"] == "good"
 
 
-def test_a_client_that_leaves_frees_the_upstream(house, python_sdk):
-    mock = house.mock("good", faults=["drip;every=200ms"])
+# --- clients that leave ---------------------------------------------------------------------------
+
+
+class Watch:
+    """Looks at a mock again and again, over one connection: a look takes a fraction of a millisecond."""
+
+    def __init__(self, mock):
+        self.connection = http.client.HTTPConnection("127.0.0.1", mock.port, timeout=20)
+
+    def stats(self):
+        self.connection.request("GET", "/mock/stats")
+        return json.loads(self.connection.getresponse().read())
+
+    def await_more(self, than, count):
+        end = time.monotonic() + 20
+        while count(self.stats()) <= than:
+            assert time.monotonic() < end, "it never came"
+
+
+def ended(stats):
+    return sum(stats["outcomes"].values())
+
+
+def socket_that_asked(gateway, streamed, reads):
+    body = json.dumps({**CHAT, "stream": streamed}).encode()
+    sock = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
+    sock.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    if reads:
+        assert sock.recv(10)
+    return sock
+
+
+def raw_client(fault, streamed, reads, linger=None):
+    def begin(gateway):
+        sock = socket_that_asked(gateway, streamed, reads)
+        if linger is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", *linger))
+        return sock.close
+    return fault, begin
+
+
+def sdk_client(fault):
+    def begin(gateway):
+        client = openai.OpenAI(base_url=gateway.base, api_key="none", max_retries=0)
+        answer = client.chat.completions.create(**CHAT, stream=True)
+        next(answer)
+        return answer.close
+    return fault, begin
+
+
+@pytest.mark.parametrize("fault, begin", [
+    raw_client("silence", streamed=False, reads=False),
+    raw_client("silence", streamed=True, reads=False),
+    raw_client("queued;every=50ms", streamed=True, reads=False),
+    raw_client("late;delay=60s", streamed=False, reads=False),
+    raw_client("stall;after=2", streamed=False, reads=False),
+    raw_client("stall;after=2", streamed=True, reads=True),
+    raw_client("stall;after=2", streamed=True, reads=True, linger=(1, 0)),
+    raw_client("drip;every=200ms", streamed=True, reads=True),
+    sdk_client("drip;every=200ms"),
+], ids=["silence-whole", "silence", "keep-alives", "late-whole", "stall-whole", "stall", "reset", "drip", "sdk"])
+def test_the_upstream_is_left_within_ten_milliseconds_of_the_client(house, fault, begin):
+    mock = house.mock("mock", faults=[fault])
     gateway = house.over(mock)
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
-    connection.request("POST", "/v1/chat/completions",
-                       json.dumps({**CHAT, "stream": True, "max_tokens": 1000}))
-    response = connection.getresponse()
-    assert response.read(10)
-    connection.sock.close()
-    response.close()
-    wait_for("the mock to see it cancelled", lambda: mock.stats()["outcomes"]["cancelled"] == 1)
-    record = gateway.records(1)[0]
-    assert record["outcome"] == "client_gone"
+    watch, took = Watch(mock), []
+    for _ in range(20):
+        before = watch.stats()
+        leave = begin(gateway)
+        watch.await_more(before["requests"], lambda stats: stats["requests"])
+        left_at = time.monotonic()
+        leave()
+        watch.await_more(ended(before), ended)
+        took.append(1000 * (time.monotonic() - left_at))
+    assert statistics.median(took) <= 10, sorted(took)
+    assert {record["outcome"] for record in gateway.records(20)} == {"client_gone"}
+    assert gateway.count("unbusy_requests_total", outcome="client_gone") == 20
     assert gateway.count("unbusy_requests_running") == 0
+    assert mock.stats()["in_flight"] == 0
 
 
 def test_an_upstream_that_comes_back_is_used_again(house):
