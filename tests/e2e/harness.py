@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -96,27 +97,31 @@ class Program:
 
 
 # What programs say when they listen; the gateway has two doors.
-LISTENING = r"listening on http://127\.0\.0\.1:(\d+)"
-API = r"API +http://127\.0\.0\.1:(\d+)"
+LISTENING = r"listening on (https?)://127\.0\.0\.1:(\d+)"
+API = r"API +https?://127\.0\.0\.1:(\d+)"
 ADMIN = r"admin +http://127\.0\.0\.1:(\d+)"
 
 
 class Mock(Program):
-    """`unbusy mock`. `faults` are rules as in `unbusy mock --fault list`."""
+    """`unbusy mock`. `faults` are rules as in `unbusy mock --fault list`; `secure` are the files of
+    certificate() for https."""
 
-    def __init__(self, name, folder, *args, faults=(), seed=1, profile="instant"):
+    def __init__(self, name, folder, *args, faults=(), seed=1, profile="instant", secure=None):
         command = [UNBUSY, "mock", "--listen", "127.0.0.1:0", "--seed", seed, "--profile", profile]
         for fault in faults:
             command += ["--fault", fault]
+        if secure is not None:
+            command += ["--cert", secure[0], "--cert-key", secure[1]]
         super().__init__(name, command + list(args), folder)
-        self.port = int(self.await_line(LISTENING).group(1))
-        self.url = f"http://127.0.0.1:{self.port}"
+        scheme, port = self.await_line(LISTENING).groups()
+        self.port = int(port)
+        self.url = f"{scheme}://127.0.0.1:{port}"
 
     def upstream(self, **more):
         return {"name": self.name, "url": self.url + "/v1", **more}
 
     def stats(self):
-        return get_json(self.port, "/mock/stats")
+        return get_json(self.port, "/mock/stats", tls=self.url.startswith("https:"))
 
 
 class Gateway(Program):
@@ -178,9 +183,24 @@ class Answer:
         return json.loads(self.body)
 
 
-def request(port, method, path, body=None, headers=None, timeout=PATIENCE):
+def certificate(folder, names):
+    """The files of a certificate that signs itself and of its key."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=test", "-addext",
+                    f"subjectAltName={names}"], cwd=folder, check=True, capture_output=True)
+    return pathlib.Path(folder) / "cert.pem", pathlib.Path(folder) / "key.pem"
+
+
+def connect(port, tls=False, timeout=PATIENCE):
+    if tls:  # whose certificate it is, is not the question here
+        return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout,
+                                           context=ssl._create_unverified_context())
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+
+
+def request(port, method, path, body=None, headers=None, timeout=PATIENCE, tls=False):
     """One request over a connection of its own. Dicts are sent as JSON."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    connection = connect(port, tls, timeout)
     headers = dict(headers or {})
     if isinstance(body, (dict, list)):
         body = json.dumps(body)
@@ -197,8 +217,8 @@ def get(port, path, **more):
     return request(port, "GET", path, **more)
 
 
-def get_json(port, path):
-    answer = get(port, path)
+def get_json(port, path, **more):
+    answer = get(port, path, **more)
     assert answer.status == 200, (path, answer.status, answer.body)
     return answer.json()
 

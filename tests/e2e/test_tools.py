@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import ROOT, UNBUSY, get, request, wait_for
+from harness import ROOT, UNBUSY, certificate, get, request, wait_for
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
 TRACE = ROOT / "tests" / "data" / "llm" / "azure2023_conv.csv.gz"
@@ -202,15 +202,11 @@ def test_metrics_have_vllms_names(house):
 
 
 def test_https_on_both_sides(house, tmp_path):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=mock", "-addext",
-                    "subjectAltName=IP:127.0.0.1"], cwd=tmp_path, check=True, capture_output=True)
-    program = house.program("secure", [UNBUSY, "mock", "--listen", "127.0.0.1:0", "--profile", "instant",
-                                       "--cert", "cert.pem", "--cert-key", "key.pem"])
-    url = program.await_line(r"listening on (https://127\.0\.0\.1:\d+)").group(1)
-    for ca, whole in ((["--ca", "cert.pem"], 20), ([], 0)):
-        got = subprocess.run([str(UNBUSY), "load", "--url", url, "--rate", "200/s", "--requests", "20", "--json",
-                              "-", *ca], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    cert, key = certificate(tmp_path, "IP:127.0.0.1")
+    mock = house.mock("secure", secure=(cert, key))
+    for ca, whole in ((["--ca", cert], 20), ([], 0)):
+        got = load(mock, "--rate", "200/s", "--requests", 20, "--json", "-", *ca, cwd=tmp_path)
         report = json.loads(got.stdout)
         assert report["whole"] == whole and report["requests"] == 20, report["errors"]
+        assert got.returncode == (0 if whole else 1)
     assert all(name.startswith("tls_failed") for name in report["errors"])
