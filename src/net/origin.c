@@ -1,10 +1,10 @@
 #include "net/client.h"
 
 #include "base/alloc.h"
+#include "base/ip.h"
 
 #include <assert.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SPARE_MAX 16
@@ -123,14 +123,40 @@ static void add_base64(struct ub_buf *out, struct ub_slice in)
     }
 }
 
+static int hex_of(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* RFC 3986, section 2.1: what has a meaning in a URL ("@", ":") stands in a password as %40, %3A. */
+static void add_decoded(struct ub_buf *out, struct ub_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        int high = c == '%' && i + 2 < text.len ? hex_of(text.ptr[i + 1]) : -1;
+        int low = high >= 0 ? hex_of(text.ptr[i + 2]) : -1;
+        if (low >= 0) {
+            c = (char)(high << 4 | low);
+            i += 2;
+        }
+        ub_buf_add(out, &c, 1);
+    }
+}
+
 static bool take_credentials(struct ub_origin *origin, struct ub_slice user_info)
 {
-    struct ub_buf out = {0};
+    struct ub_buf plain = {0}, out = {0};
+    add_decoded(&plain, user_info);
     ub_buf_add_text(&out, "Basic ");
-    add_base64(&out, user_info);
+    add_base64(&out, ub_buf_slice(&plain));
     ub_buf_add(&out, "", 1);
     origin->proxy_credentials = out.ptr;
-    return !out.failed;
+    bool ok = !out.failed && !plain.failed;
+    ub_buf_free(&plain);
+    return ok;
 }
 
 /* "http://[user:password@]host[:port][/]"; false: not that, or no memory. */
@@ -150,23 +176,12 @@ static bool take_proxy(struct ub_origin *origin, struct ub_slice url)
         }
         url = (struct ub_slice){at + 1, url.len - user_info.len - 1};
     }
-    struct ub_slice host = url;
+    struct ub_slice host, port;
+    bool bracketed;
     origin->proxy_port = 80;
-    const char *colon = memrchr(url.ptr, ':', url.len);
-    if (colon != NULL && memchr(colon, ']', url.len - (size_t)(colon - url.ptr)) == NULL) {
-        host.len = (size_t)(colon - url.ptr);
-        char digits[8] = {0};
-        size_t count = url.len - host.len - 1;
-        memcpy(digits, colon + 1, count < 7 ? count : 7);
-        char *end;
-        unsigned long port = strtoul(digits, &end, 10);
-        if (*end != '\0' || port == 0 || port > 65535) {
-            return false;
-        }
-        origin->proxy_port = (uint16_t)port;
-    }
-    if (host.len > 2 && host.ptr[0] == '[') {
-        host = (struct ub_slice){host.ptr + 1, host.len - 2};
+    if (!ub_host_split(url, &host, &port, &bracketed) ||
+        (port.len > 0 && !ub_port_parse(port, &origin->proxy_port)) || origin->proxy_port == 0) {
+        return false;
     }
     origin->proxy_host = host.len == 0 ? NULL : ub_strndup(host.ptr, host.len);
     return origin->proxy_host != NULL;

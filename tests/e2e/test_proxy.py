@@ -128,11 +128,11 @@ def test_an_upstream_behind_the_proxy(house, python_sdk, proxies, secure):
 
 def test_the_proxys_own_credentials(house, python_sdk, proxies, secure):
     mock, proxy = secure(), proxies(hosts={"upstream.test": "127.0.0.1"})
-    gateway = gateway_to(house, mock, "upstream.test", environment(proxy, user="me:secret@"))
+    gateway = gateway_to(house, mock, "upstream.test", environment(proxy, user="me:se%40cret@"))
     assert python_sdk.call(gateway.base, "chat", CHAT, max_retries=0).error == ""
-    words = base64.b64encode(b"me:secret").decode()
+    words = base64.b64encode(b"me:se@cret").decode()
     assert f"Proxy-Authorization: Basic {words}\r\n" in proxy.heads[0]
-    assert "secret" not in gateway.log.read_text() + gateway.access_log.read_text()
+    assert "cret" not in gateway.log.read_text() + gateway.access_log.read_text()
     headers = {name.lower() for name in mock.stats()["last"]["headers"]}
     assert "proxy-authorization" not in headers, "they are for the proxy alone"
 
