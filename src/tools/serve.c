@@ -14,12 +14,35 @@ static const char *host_text(const struct ub_address *address)
                                                                        : address->host;
 }
 
+/* A word for a shell. */
+static void print_word(const char *word)
+{
+    fputc('\'', stderr);
+    for (const char *c = word; *c != '\0'; c++) {
+        fputs(*c == '\'' ? "'\\''" : (char[2]){*c}, stderr);
+    }
+    fputs("' ", stderr);
+}
+
 static void print_url(const char *words, bool tls, const struct ub_address *address, uint16_t port)
 {
     const char *host = host_text(address);
     bool six = strchr(host, ':') != NULL;
     fprintf(stderr, "%shttp%s://%s%s%s:%u", words, tls ? "s" : "", six ? "[" : "", host,
             six ? "]" : "", port);
+}
+
+/* For curl: our certificate is good also where nobody else has signed it, and it has to show one of
+ * its own when clients have to. */
+static void print_trust(const struct ub_config *config)
+{
+    if (config->tls_cert != NULL) {
+        fputs("--cacert ", stderr);
+        print_word(config->tls_cert);
+    }
+    if (config->tls_client_ca != NULL) {
+        fputs("--cert CLIENT.pem --key CLIENT.key ", stderr);
+    }
 }
 
 /* The first screen: what runs, and what to type. */
@@ -41,7 +64,9 @@ static void ready(void *user, const struct ub_gateway *gateway, uint16_t admin_p
         print_url("  admin   ", false, &config->admin, admin_port);
         fprintf(stderr, "/metrics  /healthz  /readyz\n");
     }
-    print_url("\nTry:\n  curl -N ", tls, &config->listen[0], ub_gateway_port(gateway, 0));
+    fputs("\nTry:\n  curl -N ", stderr);
+    print_trust(config);
+    print_url("", tls, &config->listen[0], ub_gateway_port(gateway, 0));
     fprintf(stderr,
             "/v1/chat/completions -H 'content-type: application/json'%s \\\n"
             "    -d '{\"model\":\"%s\",\"stream\":true,\"messages\":[{\"role\":\"user\","

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from harness import MESSAGES, UNBUSY, get, model, request, wait_for
+from harness import MESSAGES, UNBUSY, certificate, get, model, request, wait_for
 
 CHAT = {"model": "m", "messages": MESSAGES, "max_tokens": 20, "temperature": 0}
 
@@ -80,6 +80,18 @@ def test_the_demo_needs_no_file(tmp_path):
     assert got.stdout.count(" 200\n") == 6, got.stdout + got.stderr
     assert "ended with 0" in got.stdout
     assert "curl -N http://127.0.0.1:8080/v1/chat/completions" in got.stderr, "what to type"
+
+
+def test_what_to_type_works_as_it_stands_with_tls(house, tmp_path):
+    folder = tmp_path / "it's a folder"
+    folder.mkdir()
+    cert, key = certificate(folder, "IP:127.0.0.1")
+    mock = house.mock()
+    gateway = house.gateway({"tls": {"cert": str(cert), "key": str(key)}, **config_of(mock)})
+    gateway.await_line(r"-d '\{\"model\"")
+    typed = "\n".join(gateway.lines).split("Try:\n")[1]
+    got = subprocess.run(["bash", "-c", typed], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert got.returncode == 0 and got.stdout.rstrip().endswith("data: [DONE]"), typed + got.stderr
 
 
 def test_the_metrics_please_promtool(house):
