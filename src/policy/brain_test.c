@@ -99,6 +99,12 @@ static void test_simple_life(void)
     UB_CHECK(ub_brain_next_id(brain).slot == id.slot &&
                  ub_brain_next_id(brain).generation == id.generation + 1,
              "the slot is used again under a new generation");
+    arrive(brain, 4 * UB_SECOND);
+    UB_CHECK(ub_brain_next(brain, &a) && a.type == UB_ACT_START, "for another request");
+    ended.now = 5 * UB_SECOND;
+    ub_brain_step(brain, &ended);
+    UB_CHECK(nothing_left(brain) && ub_brain_facts(brain).requests == 1,
+             "which late words about the old one do not end");
     free(brain);
 }
 

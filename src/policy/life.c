@@ -365,9 +365,6 @@ static void look_again(struct ub_brain *brain, struct request *request, ub_ns no
         give_up(brain, request, UB_WHY_NO_SLOT, now, random);
         return;
     }
-    if (request->state == REQUEST_WAITING && now < request->wait_until) {
-        return;
-    }
     enum ub_reason reason = UB_WHY_SLOT_FREED;
     if (request->state == REQUEST_BACKING_OFF) {
         reason = request->more_tried ? UB_WHY_RETRY_SAME : UB_WHY_BACKED_OFF;

@@ -43,8 +43,37 @@ static void test_killed(void)
     ub_world_free(world);
 }
 
+/* "x" and "z" were bad and both are due. One of them costs the request an attempt; the other one must
+ * not cost it a second. */
+static void test_one_risk_only(void)
+{
+    struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
+    const char *const names[] = {"x", "y", "z"};
+    ub_world_policy(world, 0)->affinity = UB_AFFINITY_COOKIE;
+    for (int i = 0; i < 3; i++) {
+        ub_world_upstream(world, names[i], 100 * UB_MS);
+    }
+    for (int i = 0; i < 3; i += 2) {
+        struct ub_sim_upstream *u = ub_world_upstream_named(world, names[i]);
+        u->fault = UB_FAULT_BUSY_503;
+        u->fault_left = 1;
+        ub_world_ask(world, (struct ub_ask){.cookie_key = u->key});
+    }
+    ub_world_run_until(world, 10 * UB_SECOND);
+    ub_world_forget(world);
+    ub_world_upstream_named(world, "x")->fault_left = 1;
+    ub_world_upstream_named(world, "x")->fault = UB_FAULT_BUSY_503;
+    ub_world_request(world, 10 * UB_SECOND);
+    UB_CHECK_TRACE(world, "[ 10000 ms] r3 arrived: start 1 on x (was bad, is due a try)\n"
+                          "[ 10010 ms] r3 ended 1 upstream_busy: start 2 on y (retry elsewhere)\n"
+                          "[ 10110 ms] r3 first token 2: forward 2 (first payload)\n"
+                          "[ 11110 ms] r3 ended 2 ok: finish (complete)\n");
+    ub_world_free(world);
+}
+
 int main(void)
 {
+    test_one_risk_only();
     test_single_busy();
     test_killed();
     return ub_test_done();

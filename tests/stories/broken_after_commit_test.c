@@ -10,6 +10,8 @@ static void test_fault(enum ub_fault fault, bool whole, const char *want)
     ub_world_upstream(world, "other", 100 * UB_MS)->tier = 1;
     ub_world_ask(world, (struct ub_ask){.whole = whole});
     UB_CHECK_TRACE(world, want);
+    bool blamed = ub_world_facts(world, "first").error_share > 0;
+    UB_CHECK(blamed == (fault != UB_FAULT_HICCUP), "it speaks against the upstream");
     ub_world_free(world);
 }
 

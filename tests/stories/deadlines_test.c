@@ -35,6 +35,15 @@ int main(void)
         "ms (out of time)\n");
     ub_world_free(world);
 
+    /* A client that would wait longer than the model's total does not. */
+    world = silent();
+    ub_world_policy(world, 0)->total_ns = 4 * UB_SECOND;
+    ub_world_ask(world, (struct ub_ask){.client_deadline = UB_MINUTE});
+    UB_CHECK_TRACE(world, "[     0 ms] r1 arrived: start 1 on a (balanced)\n"
+                          "[  4000 ms] woken: r1 cancel 1 (out of time), r1 answer 504 deadline, "
+                          "come back in 1125 ms (out of time)\n");
+    ub_world_free(world);
+
     /* A deadline that has passed already costs no attempt. */
     world = silent();
     ub_world_ask(world, (struct ub_ask){.at = 2 * UB_SECOND, .client_deadline = UB_SECOND});
@@ -46,6 +55,7 @@ int main(void)
     world = ub_world_new((struct ub_world_options){.draw = 0.5});
     ub_world_upstream(world, "slow", UB_SECOND)->token_ns = 100 * UB_MS;
     ub_world_policy(world, 0)->total_ns = 2 * UB_SECOND;
+    ub_world_policy(world, 0)->stall_ns = 1500 * UB_MS; /* the watchdog looks in between */
     ub_world_request(world, 0);
     UB_CHECK_TRACE(world, "[     0 ms] r1 arrived: start 1 on slow (only candidate)\n"
                           "[  1000 ms] r1 first token 1: forward 1 (first payload)\n"

@@ -103,10 +103,97 @@ static void test_ejected(void)
     ub_world_free(world);
 }
 
+/* A fifth of the prompt in common (a system prompt) is not worth it: half must be known. */
+static void test_half(void)
+{
+    struct ub_world *world = four();
+    uint64_t own[60][2];
+    const uint32_t known[2] = {400, 2000};
+    for (uint32_t i = 0; i < 60; i++) {
+        own[i][0] = 77;
+        own[i][1] = ub_mix64(i);
+        ub_world_ask(world, (struct ub_ask){.at = i * 2 * UB_SECOND,
+                                            .prompt_tokens = 2000,
+                                            .prefix_count = 2,
+                                            .prefix = own[i],
+                                            .prefix_tokens = known});
+    }
+    ub_world_run(world);
+    for (int i = 0; i < 4; i++) {
+        uint64_t started = ub_world_upstream_named(world, names[i])->started;
+        UB_CHECK(started < 30, "a fifth in common: %d of 60 on %s", (int)started, names[i]);
+    }
+    ub_world_free(world);
+}
+
+/* One in a hundred goes elsewhere, so that the others stay warm. */
+static void test_explores(void)
+{
+    struct ub_world *world = four();
+    uint32_t moved = 0;
+    for (uint32_t i = 0; i < 1000; i++) {
+        ask(world, 0, 9, i * 2 * UB_SECOND);
+    }
+    ub_world_run(world);
+    for (uint32_t i = 2; i <= 1000; i++) {
+        moved += ub_world_result(world, i).upstream != ub_world_result(world, i - 1).upstream;
+    }
+    UB_CHECK(moved >= 2 && moved <= 20, "%u of 1,000 explore", moved);
+    ub_world_free(world);
+}
+
+/* What is warm is where the answer came from, not where it was tried first. */
+static void test_retried(void)
+{
+    struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
+    ub_world_policy(world, 0)->affinity = UB_AFFINITY_PREFIX | UB_AFFINITY_CLIENT;
+    struct ub_sim_upstream *a = ub_world_upstream(world, "a", 100 * UB_MS);
+    a->fault = UB_FAULT_BUSY_503;
+    a->fault_left = 1;
+    ub_world_upstream(world, "b", 100 * UB_MS);
+    ask(world, 0, 5, 0);
+    ask(world, 0, 6, 3 * UB_SECOND);
+    UB_CHECK_TRACE(world, "[     0 ms] r1 arrived: start 1 on a (balanced)\n"
+                          "[    10 ms] r1 ended 1 upstream_busy: start 2 on b (retry elsewhere)\n"
+                          "[   110 ms] r1 first token 2: forward 2 (first payload)\n"
+                          "[  1110 ms] r1 ended 2 ok: finish (complete)\n"
+                          "[  3000 ms] r2 arrived: start 1 on b (affinity)\n"
+                          "[  3100 ms] r2 first token 1: forward 1 (first payload)\n"
+                          "[  4100 ms] r2 ended 1 ok: finish (complete)\n");
+    ub_world_free(world);
+}
+
+/* The prompt says more about the cache than the client's address. */
+static void test_before_client(void)
+{
+    struct ub_world *world = four();
+    ub_world_policy(world, 0)->affinity = UB_AFFINITY_PREFIX | UB_AFFINITY_CLIENT;
+    uint32_t first = ask(world, 0, 9, 0);
+    ub_world_run(world);
+    uint32_t there = 0;
+    for (uint32_t i = 0; i < 40; i++) {
+        uint32_t number =
+            ub_world_ask(world, (struct ub_ask){.at = ub_world_now(world) + 2 * UB_SECOND,
+                                                .prompt_tokens = 2000,
+                                                .client_hash = ub_mix64(i + 1),
+                                                .prefix_count = 10,
+                                                .prefix = prefix[0],
+                                                .prefix_tokens = tokens});
+        ub_world_run(world);
+        there += ub_world_result(world, number).upstream == ub_world_result(world, first).upstream;
+    }
+    UB_CHECK(there >= 35, "%u of 40 clients follow the prompt", there);
+    ub_world_free(world);
+}
+
 int main(void)
 {
+    test_half();
+    test_explores();
+    test_before_client();
     test_conversations();
     test_one_prefix_for_all();
     test_ejected();
+    test_retried();
     return ub_test_done();
 }

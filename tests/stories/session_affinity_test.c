@@ -49,6 +49,24 @@ static void test_stays(enum key key, uint32_t affinity, const char *name)
     ub_world_free(world);
 }
 
+/* What the model's affinity does not name draws nobody, whatever the others are. */
+static void test_off(enum key key, uint32_t affinity, const char *name)
+{
+    const uint32_t all =
+        UB_AFFINITY_COOKIE | UB_AFFINITY_HEADER | UB_AFFINITY_CLIENT | UB_AFFINITY_PREFIX;
+    struct ub_world *world = four(all & ~affinity);
+    uint32_t first[4] = {0};
+    for (uint32_t i = 0; i < 200; i++) {
+        uint32_t number = ub_world_ask(world, ask_of(world, key, 1, i * 2 * UB_SECOND));
+        ub_world_run(world);
+        first[ub_world_result(world, number).upstream->name[0] - 'a']++;
+    }
+    for (int i = 0; i < 4; i++) {
+        UB_CHECK(first[i] > 20, "%s not asked for: %u of 200 go to %c", name, first[i], 'a' + i);
+    }
+    ub_world_free(world);
+}
+
 /* Its upstream dies, later it becomes slow. */
 static void test_breaks(enum key key, uint32_t affinity, const char *name)
 {
@@ -121,6 +139,7 @@ int main(void)
     };
     for (size_t i = 0; i < UB_COUNT(rows); i++) {
         test_stays(rows[i].key, rows[i].affinity, rows[i].name);
+        test_off(rows[i].key, rows[i].affinity, rows[i].name);
         test_breaks(rows[i].key, rows[i].affinity, rows[i].name);
         test_load_bound(rows[i].key, rows[i].affinity, rows[i].name);
     }

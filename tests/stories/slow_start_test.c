@@ -35,8 +35,39 @@ static void test_balance(enum ub_balance balance, const char *name)
     ub_world_free(world);
 }
 
+/* The same after an outage. */
+static void test_back(void)
+{
+    struct ub_world *world = ub_world_new((struct ub_world_options){.seed = 2, .quiet = true});
+    ub_world_policy(world, 0)->balance = UB_BALANCE_LEAST_REQUEST;
+    struct ub_sim_upstream *stays = ub_world_upstream(world, "stays", 300 * UB_MS);
+    struct ub_sim_upstream *back = ub_world_upstream(world, "back", 300 * UB_MS);
+    for (int i = 0; i < 4000; i++) {
+        ub_world_request(world, i * 30 * UB_MS);
+    }
+    ub_world_run_until(world, 10 * UB_SECOND);
+    ub_world_kill(world, "back");
+    ub_world_run_until(world, 15 * UB_SECOND);
+    ub_world_restart(world, "back");
+    ub_ns at = 15 * UB_SECOND;
+    while (ub_world_facts(world, "back").state != UB_UPSTREAM_UP && at < 30 * UB_SECOND) {
+        at += 50 * UB_MS;
+        ub_world_run_until(world, at);
+    }
+    double at_once = share(world, stays, back, at + 5 * UB_SECOND);
+    share(world, stays, back, at + 70 * UB_SECOND);
+    double after = share(world, stays, back, at + 100 * UB_SECOND);
+    UB_CHECK(at_once > 0.01 && at_once < 0.3, "back: %.0f %% in the first five seconds",
+             100 * at_once);
+    UB_CHECK(after > 0.45 && after < 0.55, "and half of it in the end, %.0f %%", 100 * after);
+    ub_world_run(world);
+    UB_CHECK(ub_world_broken(world) == NULL, "every promise was kept");
+    ub_world_free(world);
+}
+
 int main(void)
 {
+    test_back();
     test_balance(UB_BALANCE_ADAPTIVE, "adaptive");
     test_balance(UB_BALANCE_LEAST_REQUEST, "least_request");
     test_balance(UB_BALANCE_DYNAMIC_WEIGHT, "dynamic_weight");
