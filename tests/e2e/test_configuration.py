@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -99,6 +100,32 @@ def test_the_configurations_in_the_pages_are_good(tmp_path, page):
         (tmp_path / "unbusy.yaml").write_text(block)
         got = run("check", cwd=tmp_path, DEEPSEEK_API_KEY=SECRET, RESELLER_KEY=SECRET)
         assert got.returncode == 0, got.stdout
+
+
+EXAMPLES = sorted((ROOT / "deploy" / "examples").glob("*.yaml"))
+
+
+def check_as_told(tmp_path, example, leave_out=None):
+    """Runs the commands in the head of an example beside a copy of it, all but one."""
+    folder = tmp_path / f"without-{leave_out}"
+    folder.mkdir()
+    shutil.copy(example, folder)
+    commands = re.findall(r"^#   \$ (.*)$", example.read_text(), re.M)
+    assert commands[-1] == f"unbusy check --config {example.name}"
+    kept = [command for number, command in enumerate(commands) if number != leave_out]
+    script = 'unbusy() { "$UNBUSY" "$@"; }\n' + "\n".join(kept)
+    got = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=30,
+                         env={"PATH": os.environ["PATH"], "UNBUSY": str(UNBUSY)})
+    return got, commands
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_the_head_of_an_example_says_all_that_it_needs(tmp_path, example):
+    got, commands = check_as_told(tmp_path, example)
+    assert got.returncode == 0, got.stdout + got.stderr
+    for number in range(len(commands) - 1):
+        got, _ = check_as_told(tmp_path, example, leave_out=number)
+        assert got.returncode == 2, f"not needed: {commands[number]}"
 
 
 def test_data_that_cannot_be_written_is_a_failure(tmp_path):
