@@ -298,13 +298,7 @@ static const char *page(const char *method, const char *target, const char *body
 
 static bool await_stats(const char *part)
 {
-    for (int i = 0; i < 5000; i++) {
-        if (strstr(page("GET", "/mock/stats", ""), part) != NULL) {
-            return true;
-        }
-        usleep(2000);
-    }
-    return false;
+    return UB_AWAIT(strstr(page("GET", "/mock/stats", ""), part) != NULL);
 }
 
 static void check_leaving(void)
@@ -339,26 +333,20 @@ static void check_control(void)
     UB_CHECK(strstr(page("GET", "/health", ""), "HTTP/1.1 200") != NULL, "it is in good health");
 }
 
+static bool refuses(void)
+{
+    int fd = dial();
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd < 0;
+}
+
 static void check_refusing(void)
 {
-    page("POST", "/mock/faults", "{\"refuse_ms\":300}");
-    bool refused = false;
-    for (int i = 0; i < 100 && !refused; i++) {
-        int fd = dial();
-        refused = fd < 0;
-        if (fd >= 0) {
-            close(fd);
-        }
-        usleep(1000);
-    }
-    UB_CHECK(refused, "connections are refused for a while");
-    int fd = -1;
-    for (int i = 0; i < 2000 && fd < 0; i++) {
-        fd = dial();
-        usleep(2000);
-    }
-    UB_CHECK(fd >= 0, "and taken again");
-    close(fd);
+    page("POST", "/mock/faults", "{\"refuse_ms\":500}");
+    UB_CHECK(UB_AWAIT(refuses()), "connections are refused for a while");
+    UB_CHECK(UB_AWAIT(!refuses()), "and taken again");
 }
 
 static struct ub_mock *start(struct ub_mock_options options)
