@@ -275,8 +275,11 @@ static void a_client_that_leaves(const char *script, const char *body, const cha
              strlen(body), body);
     int fd = ub_guest_dial(stage.port);
     ub_guest_say(fd, request);
-    UB_AWAIT(ub_actor_requests(&stage, 0) == 1);
-    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL); /* let the script get going */
+    UB_AWAIT(ub_actor_hanging(&stage, 0) == 1);
+    if (strstr(script, "event") != NULL) {
+        char first;
+        UB_CHECK(recv(fd, &first, 1, MSG_PEEK) == 1, "%s: it has begun", words);
+    }
     ub_ns left_at = ub_clock_now();
     close(fd);
     bool closed = UB_AWAIT(ub_actor_hung_up_at(&stage, 0) != 0);
@@ -291,14 +294,20 @@ static void a_client_that_leaves(const char *script, const char *body, const cha
     ub_stage_close(&stage);
 }
 
+/* It reads nothing for as long as two others need, one after the other, to be cut for a stall. */
 static void a_slow_reader(void)
 {
-    struct ub_stage stage =
-        stage_of(SCRIPTS("big 20000000"), NULL, "models: [{name: m, stall: 150ms}]\n");
+    struct ub_stage stage = stage_of(SCRIPTS("big 20000000", "stream\nevent " HE "\nhang"), NULL,
+                                     "models: [{name: m, stall: 150ms}]\n");
     int fd = ub_guest_dial(stage.port);
     ub_guest_say(fd, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 13\r\n\r\n"
                      "{\"model\":\"m\"}");
-    nanosleep(&(struct timespec){.tv_nsec = 400000000}, NULL); /* it reads nothing */
+    UB_AWAIT(ub_actor_requests(&stage, 0) == 1);
+    for (int i = 0; i < 2; i++) {
+        struct ub_guest other = ub_guest_ask(stage.port, CHAT, "", STREAM);
+        UB_CHECK(has(other.body.ptr, "stream_broken"), "one whose upstream stalls is cut");
+        ub_guest_free(&other);
+    }
     struct ub_guest guest = ub_guest_hear(fd);
     UB_CHECK(guest.whole && guest.body.len > 20000000,
              "a slow reader gets all of it in the end: that is no stall");

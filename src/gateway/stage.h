@@ -11,7 +11,7 @@
  *     field NAME: VALUE    goes into the head that follows
  *     done                 [DONE] and the end of the stream
  *     end                  the end of the stream without [DONE]
- *     wait MS              a pause
+ *     wait MS              it takes its time, unless the gateway closes before
  *     big N                the start of a plain answer of N bytes of text, and all of it
  *     cut                  the connection is closed
  *     reset                the connection is reset
@@ -52,7 +52,8 @@ void ub_stage_close(struct ub_stage *stage); /* the actors too */
 
 /* What an actor has seen. */
 uint32_t ub_actor_requests(const struct ub_stage *stage, uint32_t actor);
-char *ub_actor_heard(const struct ub_stage *stage, uint32_t actor); /* a copy; ub_free */
+char *ub_actor_heard(const struct ub_stage *stage, uint32_t actor);      /* a copy; ub_free */
+uint32_t ub_actor_hanging(const struct ub_stage *stage, uint32_t actor); /* how often it began to */
 ub_ns ub_actor_hung_up_at(const struct ub_stage *stage, uint32_t actor);
 
 /* A client. */

@@ -20,6 +20,7 @@ struct ub_actor {
     uint16_t port;
     atomic_bool stopping;
     atomic_uint requests;
+    atomic_uint hanging;
     _Atomic int64_t hung_up_at;
     pthread_mutex_t lock;
     struct ub_buf heard; /* under the lock */
@@ -107,6 +108,7 @@ static bool hear_request(struct talk *talk)
 
 static void hang(struct talk *talk)
 {
+    atomic_fetch_add(&talk->actor->hanging, 1);
     while (listen_on(talk)) {
     }
     if (!atomic_load(&talk->actor->stopping)) {
@@ -212,7 +214,7 @@ static bool play_line(struct talk *talk, char *line)
     }
     if (IS("wait")) {
         long ms = strtol(argument, NULL, 10);
-        nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+        poll(&(struct pollfd){.fd = talk->fd, .events = POLLRDHUP}, 1, (int)ms);
         return true;
     }
     if (IS("big")) {
@@ -327,6 +329,11 @@ char *ub_actor_heard(const struct ub_stage *stage, uint32_t actor)
     char *copy = ub_strndup(from->heard.ptr == NULL ? "" : from->heard.ptr, from->heard.len);
     pthread_mutex_unlock(&from->lock);
     return copy;
+}
+
+uint32_t ub_actor_hanging(const struct ub_stage *stage, uint32_t actor)
+{
+    return atomic_load(&stage->actors[actor]->hanging);
 }
 
 ub_ns ub_actor_hung_up_at(const struct ub_stage *stage, uint32_t actor)
