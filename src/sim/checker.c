@@ -171,7 +171,16 @@ static bool in_routes(const struct ub_checker *c, const struct request_kept *r, 
     return false;
 }
 
-static void count_attempt(struct ub_checker *c, struct request_kept *r, ub_ns now)
+/* Moving on from a quick refusal to known free slots costs nothing. While older actions may still
+ * come, a concurrency of the older routes may have been known. */
+static bool may_be_free(const struct ub_checker *c, const struct request_kept *r, uint16_t upstream)
+{
+    return ub_error_is_quick(r->error[(r->attempts - 1) % ATTEMPTS_KEPT]) &&
+           (c->concurrency[upstream] != 0 || c->routes_new);
+}
+
+static void count_attempt(struct ub_checker *c, struct request_kept *r, uint16_t upstream,
+                          ub_ns now)
 {
     struct budget_kept *b = ub_checker_budget(c, r->model->key);
     if (r->attempts == 0) {
@@ -187,10 +196,11 @@ static void count_attempt(struct ub_checker *c, struct request_kept *r, ub_ns no
         b->firsts++;
         return;
     }
-    if (ub_error_is_quick(r->error[(r->attempts - 1) % ATTEMPTS_KEPT])) {
-        return; /* may be free of charge */
+    if (may_be_free(c, r, upstream)) {
+        return;
     }
     b->charged++;
+    c->charged++;
     double passed_s = (double)(now - c->began) / (double)UB_SECOND;
     if ((double)b->charged >
         b->ratio * (double)b->firsts + b->per_s * (passed_s + 1.0 + b->beginnings)) {
@@ -245,7 +255,7 @@ static void on_start(struct ub_checker *c, struct request_kept *r, const struct 
     if (c->broken[0] != '\0') {
         return;
     }
-    count_attempt(c, r, now);
+    count_attempt(c, r, action->upstream, now);
     r->attempts++;
     r->running = action->attempt;
     r->upstream = action->upstream;
@@ -412,7 +422,9 @@ void ub_checker_quiet(struct ub_checker *c, const struct ub_brain *brain)
             (unsigned long long)f.first_attempts, (unsigned long long)f.extra_attempts,
             (unsigned long long)c->firsts, (unsigned long long)c->extras);
     }
-    if (f.charged_attempts > f.extra_attempts) {
-        ub_checker_fail(c, "more attempts charged than made");
+    if (f.charged_attempts > f.extra_attempts || f.charged_attempts < c->charged) {
+        ub_checker_fail(c, "the brain charged %llu of %llu extra attempts, at least %llu cost",
+                        (unsigned long long)f.charged_attempts,
+                        (unsigned long long)f.extra_attempts, (unsigned long long)c->charged);
     }
 }

@@ -52,6 +52,7 @@ struct ub_checker {
     struct ub_brain_limits limits;
     ub_ns slack_ns, early_ns, began;
     uint64_t events, firsts, extras;
+    uint64_t charged; /* at least: those that cannot have been free */
     bool no_idle_slots;
     bool routes_new; /* actions that were decided before them may still come */
     uint32_t high;   /* slots ever used */

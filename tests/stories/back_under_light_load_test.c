@@ -43,6 +43,26 @@ static void test_killed(void)
     ub_world_free(world);
 }
 
+/* Down for so long that its errors are forgotten. Its trial went well; slow start alone would then
+ * leave it aside for a minute. */
+static void test_long_outage(void)
+{
+    struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
+    struct ub_sim_upstream *quick = ub_world_upstream(world, "quick", 100 * UB_MS);
+    ub_world_upstream(world, "other", 110 * UB_MS);
+    one_at_a_time(world, 0, 10 * UB_SECOND);
+    ub_world_kill(world, "quick");
+    one_at_a_time(world, 10 * UB_SECOND, 20 * UB_SECOND);
+    ub_world_run_until(world, UB_HOUR);
+    ub_world_restart(world, "quick");
+    ub_world_run_until(world, UB_HOUR + 5 * UB_SECOND);
+    uint64_t started = quick->started;
+    one_at_a_time(world, UB_HOUR + 5 * UB_SECOND, UB_HOUR + 35 * UB_SECOND);
+    UB_CHECK(quick->started >= started + 4, "after an hour: %d of 15 in half a minute",
+             (int)(quick->started - started));
+    ub_world_free(world);
+}
+
 /* "x" and "z" were bad and both are due. One of them costs the request an attempt; the other one must
  * not cost it a second. */
 static void test_one_risk_only(void)
@@ -73,6 +93,7 @@ static void test_one_risk_only(void)
 
 int main(void)
 {
+    test_long_outage();
     test_one_risk_only();
     test_single_busy();
     test_killed();

@@ -86,6 +86,22 @@ static void test_not_at_the_cost_of(void)
     ub_world_free(world);
 }
 
+/* Nor is it one for a second attempt, where somebody else is left; else better there than nowhere. */
+static void test_in_need(void)
+{
+    struct ub_world *world = two(false);
+    struct ub_sim_upstream *well = ub_world_upstream_named(world, "well");
+    well->fault = UB_FAULT_ERROR_500;
+    well->refuse_ns = 100 * UB_MS;
+    ub_world_request(world, 1450 * UB_MS);
+    UB_CHECK_TRACE(world,
+                   "[  1450 ms] r6 arrived: start 1 on well (only candidate)\n"
+                   "[  1550 ms] r6 ended 1 upstream_error: start 2 on sick (trial after ejection)\n"
+                   "[  1650 ms] r6 first token 2: forward 2 (first payload)\n"
+                   "[  2650 ms] r6 ended 2 ok: finish (complete)\n");
+    ub_world_free(world);
+}
+
 /* A call from before the outage fails during it: the outage is extended, to 2506 ms. */
 static void test_extended(void)
 {
@@ -147,6 +163,7 @@ int main(void)
     test_in_a_row();
     test_trial_without_verdict();
     test_not_at_the_cost_of();
+    test_in_need();
     test_extended();
     test_serves_the_line();
     struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});

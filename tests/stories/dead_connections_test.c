@@ -51,6 +51,7 @@ static void test_taken_out(void)
     ub_world_run_until(world, 2 * UB_SECOND + 500 * UB_US); /* the probe takes a millisecond */
     uint16_t slot = ub_world_slot(world, "home");
     ub_world_upstream_named(world, "home")->removed = true;
+    ub_world_reload(world);
     ub_world_upstream(world, "next", 100 * UB_MS);
     ub_world_reload(world);
     UB_CHECK(ub_world_slot(world, "next") != slot, "not while the probe is under way");

@@ -1,0 +1,264 @@
+/* The checker can fail: each promise is broken once, by hand. A row is a little script of what the
+ * brain was told and what it answered, and the words that the checker must find for it. */
+#include "sim/checker.h"
+
+#include "base/test.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NOW       UB_HOUR
+#define MODEL_KEY 100
+#define LATE_NS   (10 * UB_MS) /* how late the body may be */
+
+static const struct ub_brain_limits limits = {.requests = 4,
+                                              .upstreams = 4,
+                                              .targets = 8,
+                                              .models = 2,
+                                              .routes = 4,
+                                              .workers = 2,
+                                              .prefixes = 4};
+
+/* Upstream 0 takes two at a time; two attempts, ten seconds, a retry budget of nothing.
+ *   arrive  leave                    events
+ *   first:N  ok:N                    the attempt's first payload, its good end
+ *   busy:N  fail:N  fault:N          429, 500 and 400 instead
+ *   start:N@U  forward:N  cancel:N   actions; beat, finish, answer, pass:N, cut, drop as well
+ *   late:N                           cancelled for its silence
+ *   wait:MS                          time goes by
+ *   other                            from here on of a second request
+ *   many                             so much else happens that everybody is looked at
+ *   quiet                            everything should be over */
+static const struct {
+    const char *name;
+    const char *script;
+    const char *broken; /* NULL: nothing is */
+} rows[] = {
+    {"a good life", "arrive start:1@0 first:1 forward:1 ok:1 finish", NULL},
+    {"a retry where slots are known to be free",
+     "arrive start:1@1 busy:1 start:2@0 first:2 forward:2 ok:2 finish", NULL},
+    {"a client that leaves", "arrive start:1@0 leave cancel:1 drop", NULL},
+    {"no outcome", "arrive start:1@0 ok:1 quiet", "has no outcome"},
+    {"two outcomes", "arrive start:1@0 first:1 forward:1 ok:1 finish answer", "not alive"},
+    {"an attempt after the end", "arrive answer start:1@0", "not alive"},
+    {"an attempt that goes on after the end", "arrive start:1@0 answer", "while its attempt 1"},
+    {"two attempts at a time", "arrive start:1@0 start:2@1", "running 1"},
+    {"a number left out", "arrive start:2@0", "START of attempt 2 after 0"},
+    {"more attempts than allowed", "arrive start:1@1 busy:1 start:2@0 busy:2 start:3@0",
+     "more attempts than the policy's 2"},
+    {"over the concurrency", "arrive start:1@0 other arrive start:1@0 third arrive start:1@0",
+     "over its concurrency of 2"},
+    {"an upstream of nobody's routes", "arrive start:1@3", "not in the request's routes"},
+    {"once more where it was silent", "arrive start:1@0 late:1 start:2@0", "silent for this"},
+    {"a retry of the client's own fault", "arrive start:1@0 fault:1 start:2@1", "own fault"},
+    {"a retry that nobody paid for", "arrive start:1@0 fail:1 start:2@1", "budget overspent"},
+    {"an answer without its first payload", "arrive start:1@0 forward:1", "without its first"},
+    {"a second beginning", "arrive start:1@0 first:1 forward:1 forward:1", "FORWARD of attempt 1"},
+    {"a retry after the commit point", "arrive start:1@0 first:1 forward:1 busy:1 start:2@1",
+     "answered already"},
+    {"a good end of a broken answer", "arrive start:1@0 first:1 forward:1 fail:1 finish",
+     "without a complete"},
+    {"an error after the beginning", "arrive start:1@0 first:1 forward:1 fail:1 answer",
+     "has begun"},
+    {"a cut of what is whole", "arrive start:1@0 first:1 forward:1 ok:1 cut", "is complete"},
+    {"a cut of what is not begun", "arrive start:1@0 fail:1 cut", "not begun"},
+    {"a client dropped that is there", "arrive start:1@0 fail:1 drop", "that is there"},
+    {"a refusal that nobody said", "arrive start:1@0 ok:1 pass:1", "no refusal"},
+    {"an attempt after the deadline", "arrive wait:10020 start:1@0",
+     "after the request's deadline"},
+    {"an answer after the deadline", "arrive wait:10020 answer", "after the request's deadline"},
+    {"in time, if only just", "arrive wait:10009 answer", NULL},
+    {"a comment too early", "arrive start:1@0 wait:9000 beat", "too early"},
+    {"the next one too early", "arrive start:1@0 wait:10000 beat wait:50 beat", "too early"},
+    {"a comment in the answer", "arrive start:1@0 first:1 forward:1 wait:10000 beat", "wants none"},
+    {"the cancelling of nothing", "arrive cancel:1", "CANCEL of attempt 1 of 0"},
+    {"advice of more than a minute", "arrive advise", "more than a minute"},
+    {"a wrong mailbox", "arrive misplace", "mailbox of worker 1"},
+    {"an occupied slot", "arrive arrive", "while its old one lives"},
+    {"a used generation", "arrive answer arrive", "generation that was used"},
+    {"nobody told in time", "arrive wait:10020 many", "past its deadline and waits on"},
+    {"a refusal by somebody full, but nobody knows how many fit elsewhere",
+     "arrive start:1@0 busy:1 start:2@1", "budget overspent"},
+    {"a probe of nobody", "probe", "which is nobody"},
+    {"attempts that the brain does not count", "arrive start:1@0 busy:1 answer quiet",
+     "the brain counts 0 first"},
+};
+
+struct play {
+    struct ub_brain *brain;
+    struct ub_checker *checker;
+    ub_ns now;
+    struct ub_request_id id;
+    uint8_t attempt;
+};
+
+static void act(struct play *p, struct ub_action action)
+{
+    action.request = p->id;
+    ub_checker_action(p->checker, &action, p->now);
+}
+
+static void tell(struct play *p, struct ub_event event)
+{
+    event.now = p->now;
+    event.request = p->id;
+    event.attempt = p->attempt;
+    ub_checker_event(p->checker, p->brain, &event);
+}
+
+static void end(struct play *p, enum ub_error error)
+{
+    tell(p, (struct ub_event){.type = UB_EV_ENDED, .ended = {.error = error}});
+}
+
+static void answer(struct play *p, bool pass_on, ub_ns retry_after_ns, uint16_t worker)
+{
+    act(p, (struct ub_action){.type = UB_ACT_ANSWER,
+                              .error = UB_ERR_ALL_BUSY,
+                              .attempt = p->attempt,
+                              .pass_on = pass_on,
+                              .worker = worker,
+                              .retry_after_ns = retry_after_ns});
+}
+
+static void arrive(struct play *p)
+{
+    tell(p, (struct ub_event){
+                .type = UB_EV_ARRIVED,
+                .arrived = {.model = ub_brain_model(p->brain, MODEL_KEY), .heartbeat = true}});
+}
+
+/* Words that stand for one action each, of the attempt that the word names. */
+static const struct {
+    const char *word;
+    enum ub_action_type type;
+    enum ub_error error;
+} actions[] = {
+    {"forward", UB_ACT_FORWARD, UB_ERR_OK},    {"cancel", UB_ACT_CANCEL, UB_ERR_CLIENT_GONE},
+    {"late", UB_ACT_CANCEL, UB_ERR_LATE},      {"beat", UB_ACT_HEARTBEAT, UB_ERR_OK},
+    {"finish", UB_ACT_FINISH, UB_ERR_OK},      {"cut", UB_ACT_CUT, UB_ERR_BROKEN},
+    {"drop", UB_ACT_DROP, UB_ERR_CLIENT_GONE},
+};
+
+static const struct {
+    const char *word;
+    enum ub_error error;
+} endings[] = {
+    {"ok", UB_ERR_OK},
+    {"busy", UB_ERR_THROTTLED},
+    {"fail", UB_ERR_UPSTREAM_ERROR},
+    {"fault", UB_ERR_BAD_REQUEST},
+};
+
+static bool table_word(struct play *p, const char *word)
+{
+    for (size_t i = 0; i < UB_COUNT(actions); i++) {
+        if (strcmp(word, actions[i].word) == 0) {
+            act(p, (struct ub_action){
+                       .type = actions[i].type, .error = actions[i].error, .attempt = p->attempt});
+            return true;
+        }
+    }
+    for (size_t i = 0; i < UB_COUNT(endings); i++) {
+        if (strcmp(word, endings[i].word) == 0) {
+            end(p, endings[i].error);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void play_word(struct play *p, const char *word, unsigned number, unsigned upstream)
+{
+    p->attempt = (uint8_t)number;
+    if (table_word(p, word)) {
+        return;
+    }
+    if (strcmp(word, "arrive") == 0) {
+        arrive(p);
+    } else if (strcmp(word, "start") == 0) {
+        act(p, (struct ub_action){
+                   .type = UB_ACT_START, .attempt = p->attempt, .upstream = (uint16_t)upstream});
+    } else if (strcmp(word, "first") == 0) {
+        tell(p, (struct ub_event){.type = UB_EV_FIRST_PAYLOAD});
+    } else if (strcmp(word, "leave") == 0) {
+        tell(p, (struct ub_event){.type = UB_EV_CLIENT_LEFT, .left = UB_ERR_CLIENT_GONE});
+    } else if (strcmp(word, "wait") == 0) {
+        p->now += number * UB_MS;
+    } else if (strcmp(word, "other") == 0 || strcmp(word, "third") == 0) {
+        p->id.slot++;
+    } else if (strcmp(word, "many") == 0) {
+        for (int i = 0; i < 256; i++) {
+            tell(p, (struct ub_event){.type = UB_EV_WOKEN});
+        }
+    } else if (strcmp(word, "quiet") == 0) {
+        ub_checker_quiet(p->checker, p->brain);
+    } else if (strcmp(word, "probe") == 0) {
+        act(p, (struct ub_action){.type = UB_ACT_PROBE, .upstream = 3});
+    } else if (strcmp(word, "answer") == 0) {
+        answer(p, false, 0, 0);
+    } else if (strcmp(word, "pass") == 0) {
+        answer(p, true, 0, 0);
+    } else if (strcmp(word, "advise") == 0) {
+        answer(p, false, UB_MINUTE + 1, 0);
+    } else if (strcmp(word, "misplace") == 0) {
+        answer(p, false, 0, 1);
+    } else {
+        UB_CHECK(false, "no word '%s'", word);
+    }
+}
+
+static void play(struct play *p, const char *script)
+{
+    char text[200];
+    snprintf(text, sizeof text, "%s", script);
+    char *rest = text;
+    for (char *word; (word = strtok_r(rest, " ", &rest)) != NULL;) {
+        unsigned number = 0, upstream = 0;
+        char *colon = strchr(word, ':');
+        if (colon != NULL) {
+            *colon = '\0';
+            sscanf(colon + 1, "%u@%u", &number, &upstream);
+        }
+        play_word(p, word, number, upstream);
+    }
+}
+
+static void begin(struct play *p)
+{
+    const struct ub_upstream_spec upstreams[] = {{.key = 1, .concurrency = 2}, {.key = 2}};
+    struct ub_model_spec model = {
+        .key = MODEL_KEY, .policy = ub_model_policy_default(), .tiers = 1};
+    model.policy.retry.attempts = 2;
+    model.policy.retry.budget = model.policy.retry.budget_per_s = 0;
+    model.policy.total_ns = 10 * UB_SECOND;
+    model.tier[0] = (struct ub_tier_spec){.count = 2, .member = {0, 1}};
+    const struct ub_routes routes = {
+        .upstream_count = 2, .model_count = 1, .upstreams = upstreams, .models = &model};
+    const struct ub_event event = {.type = UB_EV_ROUTES, .now = NOW, .routes = &routes};
+    ub_brain_step(p->brain, &event);
+    ub_checker_event(p->checker, p->brain, &event);
+    ub_checker_drained(p->checker, p->brain);
+}
+
+int main(void)
+{
+    size_t size = (ub_brain_size(&limits) + 63) / 64 * 64;
+    for (size_t i = 0; i < UB_COUNT(rows); i++) {
+        void *block = aligned_alloc(64, size);
+        memset(block, 0, size);
+        struct play p = {.brain = ub_brain_init(block, &limits),
+                         .checker = ub_checker_new(&limits, LATE_NS),
+                         .now = NOW,
+                         .id = {.slot = 1, .generation = 1}};
+        begin(&p);
+        play(&p, rows[i].script);
+        const char *broken = ub_checker_broken(p.checker);
+        bool as_wanted = rows[i].broken == NULL
+                             ? broken == NULL
+                             : broken != NULL && strstr(broken, rows[i].broken) != NULL;
+        UB_CHECK(as_wanted, "%s: %s", rows[i].name, broken == NULL ? "every promise kept" : broken);
+        ub_checker_free(p.checker);
+        free(block);
+    }
+    return ub_test_done();
+}
