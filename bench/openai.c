@@ -86,7 +86,7 @@ static void write_body(struct ub_buf *out, const struct body *body)
 
 static void scan_once(const struct ub_buf *body)
 {
-    struct ub_scan *scan = ub_scan_new();
+    struct ub_scan *scan = ub_scan_new(NULL);
     if (scan == NULL) {
         die("no memory");
     }
@@ -97,7 +97,7 @@ static void scan_once(const struct ub_buf *body)
     if (!ub_scan_finish(scan)) {
         die(ub_scan_bad(scan));
     }
-    ub_scan_free(scan);
+    ub_scan_free(NULL, scan);
 }
 
 static void measure_bodies(void)

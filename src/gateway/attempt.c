@@ -1,6 +1,5 @@
 #include "gateway/attempt.h"
 
-#include "base/alloc.h"
 #include "base/log.h"
 #include "gateway/ask.h"
 #include "gateway/reply.h"
@@ -136,7 +135,7 @@ void ub_attempt_free(struct ub_attempt *attempt)
     ub_relay_close(&attempt->relay);
     ub_tail_close(&attempt->tail);
     ub_buf_free(&attempt->held);
-    ub_free(attempt);
+    ub_stock_give(&attempt->request->worker->attempt_stock, attempt);
 }
 
 static void note_start(struct ub_request *request, const struct ub_action *action,
@@ -163,7 +162,7 @@ void ub_attempt_start(struct ub_request *request, const struct ub_action *action
     assert(site != NULL); /* the brain only names what the request's own routes know */
     ub_ns now = ub_loop_now(request->worker->loop);
     note_start(request, action, site, now);
-    struct ub_attempt *attempt = ub_calloc(1, sizeof *attempt);
+    struct ub_attempt *attempt = ub_stock_take(&request->worker->attempt_stock, sizeof *attempt);
     if (attempt == NULL) {
         ub_worker_tell(request->worker, &(struct ub_event){.type = UB_EV_ENDED,
                                                            .request = request->id,
@@ -172,17 +171,17 @@ void ub_attempt_start(struct ub_request *request, const struct ub_action *action
                                                            .ended = {.error = UB_ERR_NO_MEMORY}});
         return;
     }
-    attempt->call = (struct ub_call){.handler = &handler, .user = attempt};
-    attempt->linger = (struct ub_timer){.fire = lingered, .user = attempt};
-    attempt->request = request;
-    attempt->site = site;
-    attempt->number = action->attempt;
-    attempt->started_at = now;
-    attempt->length = -1;
-    attempt->held.max = UB_HELD_MAX + UB_READ_MAX;
+    *attempt = (struct ub_attempt){.call = {.handler = &handler, .user = attempt},
+                                   .linger = {.fire = lingered, .user = attempt},
+                                   .request = request,
+                                   .site = site,
+                                   .number = action->attempt,
+                                   .started_at = now,
+                                   .length = -1,
+                                   .held = {.max = UB_HELD_MAX + UB_READ_MAX},
+                                   .next = request->attempts};
     ub_relay_init(&attempt->relay, site->config->dialect, !request->wants_usage,
                   request->worker->parts);
-    attempt->next = request->attempts;
     request->attempts = attempt;
     request->calls++;
     struct ub_ask ask;

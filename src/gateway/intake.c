@@ -154,7 +154,7 @@ bool ub_intake_head(struct ub_request *request)
     if (!check_encoding(request)) {
         return false;
     }
-    request->scan = ub_scan_new();
+    request->scan = ub_scan_new(&request->worker->scan_stock);
     if (request->scan == NULL) {
         refuse_as(request, UB_ERR_NO_MEMORY);
         return false;

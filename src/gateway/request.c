@@ -8,6 +8,12 @@
 #include "gateway/settle.h"
 #include <assert.h>
 
+static void forget_question(struct ub_request *request)
+{
+    ub_scan_free(&request->worker->scan_stock, request->scan);
+    request->scan = NULL;
+}
+
 static void bury(struct ub_task *task)
 {
     struct ub_request *request = UB_OWNER(task, struct ub_request, burial);
@@ -22,12 +28,12 @@ static void bury(struct ub_task *task)
         request->next->prev = request->prev;
     }
     worker->request_count--;
-    ub_scan_free(request->scan);
+    forget_question(request);
     ub_buf_free(&request->refused.bytes);
     ub_buf_free(&request->empty.bytes);
     ub_free(request->passed_text);
     ub_view_release(request->view);
-    ub_free(request);
+    ub_stock_give(&worker->request_stock, request);
     ub_worker_end_when_idle(worker);
 }
 
@@ -63,8 +69,7 @@ void ub_request_end(struct ub_request *request, enum ub_error outcome, enum ub_r
     for (struct ub_attempt *attempt = request->attempts; attempt != NULL; attempt = attempt->next) {
         ub_attempt_mute(attempt);
     }
-    ub_scan_free(request->scan);
-    request->scan = NULL;
+    forget_question(request);
     wind_up(request);
 }
 
@@ -123,8 +128,7 @@ static void answer(struct ub_request *request, const struct ub_action *action)
 
 static void forward(struct ub_request *request, const struct ub_action *action)
 {
-    ub_scan_free(request->scan); /* there will be no other attempt */
-    request->scan = NULL;
+    forget_question(request); /* there will be no other attempt */
     ub_attempt_forward(ub_attempt_find(request, action->attempt));
 }
 
@@ -186,18 +190,18 @@ void ub_request_carry(struct ub_request *request, const struct ub_action *action
 static struct ub_request *request_new(struct ub_worker *worker, struct ub_exchange *exchange,
                                       const struct ub_http_head *head)
 {
-    struct ub_request *request = ub_calloc(1, sizeof *request);
+    struct ub_request *request = ub_stock_take(&worker->request_stock, sizeof *request);
     if (request == NULL) {
         return NULL;
     }
-    request->worker = worker;
-    request->view = ub_view_hold(worker->view);
-    request->exchange = exchange;
-    request->head = head;
-    request->burial.run = bury;
-    request->model = -1;
-    request->began_at = ub_loop_now(worker->loop);
-    request->wall_at = ub_clock_wall();
+    *request = (struct ub_request){.worker = worker,
+                                   .view = ub_view_hold(worker->view),
+                                   .exchange = exchange,
+                                   .head = head,
+                                   .burial = {.run = bury},
+                                   .model = -1,
+                                   .began_at = ub_loop_now(worker->loop),
+                                   .wall_at = ub_clock_wall()};
     UB_ACCESS_TEXT(request->client, exchange->peer);
     request->next = worker->requests;
     if (request->next != NULL) {

@@ -38,7 +38,7 @@ int main(void)
 {
     for (size_t i = 0; i < UB_COUNT(rows); i++) {
         struct ub_slice body = ub_slice_of(rows[i].body);
-        struct ub_scan *scan = ub_scan_new();
+        struct ub_scan *scan = ub_scan_new(NULL);
         bool ok = ub_scan_feed(scan, body) && ub_scan_finish(scan);
         struct ub_slice parts[UB_SPLICE_PARTS];
         struct ub_buf out = {0};
@@ -51,7 +51,7 @@ int main(void)
         ub_buf_add(&out, "", 1);
         UB_CHECK_TEXT(out.ptr, rows[i].want, "%s", rows[i].name);
         ub_buf_free(&out);
-        ub_scan_free(scan);
+        ub_scan_free(NULL, scan);
     }
     return ub_test_done();
 }

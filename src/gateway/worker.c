@@ -246,6 +246,9 @@ void ub_worker_close(struct ub_worker *worker)
     ub_timer_stop(worker->loop, &worker->tick);
     ub_timer_stop(worker->loop, &worker->pulse);
     ub_view_release(worker->view);
+    ub_stock_empty(&worker->request_stock);
+    ub_stock_empty(&worker->attempt_stock);
+    ub_stock_empty(&worker->scan_stock);
     ub_loop_free(worker->loop);
     worker->loop = NULL;
 }

@@ -9,6 +9,7 @@
 #define UB_GATEWAY_WORKER_H
 
 #include "base/random.h"
+#include "base/stock.h"
 #include "gateway/body.h"
 #include "gateway/relay.h"
 #include "gateway/view.h"
@@ -52,7 +53,8 @@ struct ub_worker {
     const struct ub_metrics_shard *shard;
     struct ub_random random;               /* request ids, jitter */
     struct ub_slice parts[UB_RELAY_PARTS]; /* what one read brings a client */
-    struct ub_request *requests;           /* all that live here */
+    struct ub_stock request_stock, attempt_stock, scan_stock;
+    struct ub_request *requests; /* all that live here */
     uint32_t request_count;
     uint32_t probe_count;
     uint32_t patient_count; /* requests that the tick has to look at */

@@ -1,6 +1,5 @@
 #include "http/scan.h"
 
-#include "base/alloc.h"
 #include "http/gathered.h"
 #include "http/json.h"
 #include "http/octet.h"
@@ -78,32 +77,37 @@ struct ub_scan {
     bool at_usage;      /* stream_options: the value of `include_usage` comes now */
     bool is_plain_text; /* response_format.type is "text" */
     bool has_max_completion;
+    bool failed;
     uint64_t member_begin; /* where the value of the member begins, when it is a container */
     enum member user_from;
-    struct gathered key;
-    struct gathered value;
     uint64_t key_hash;
     uint32_t key_count;
-    uint64_t keys[UB_SCAN_KEYS]; /* hashes. That two keys collide is for their sender to worry */
-    bool failed;
+    /* From here on nothing is read that was not written before. */
     char bad[192];
+    uint64_t keys[UB_SCAN_KEYS]; /* hashes. That two keys collide is for their sender to worry */
+    struct gathered key;
+    struct gathered value;
 };
 
-struct ub_scan *ub_scan_new(void)
+struct ub_scan *ub_scan_new(struct ub_stock *stock)
 {
-    struct ub_scan *scan = ub_calloc(1, sizeof *scan);
+    static const char missing[] = "\"model\" is missing";
+    struct ub_scan *scan = ub_stock_take(stock, sizeof *scan);
     if (scan != NULL) {
+        memset(scan, 0, offsetof(struct ub_scan, bad));
         ub_json_init(&scan->json);
         ub_prompt_init(&scan->prompt);
+        gather_new(&scan->key);
+        gather_new(&scan->value);
         scan->fields.n = 1;
-        snprintf(scan->bad, sizeof scan->bad, "\"model\" is missing");
+        memcpy(scan->bad, missing, sizeof missing);
     }
     return scan;
 }
 
-void ub_scan_free(struct ub_scan *scan)
+void ub_scan_free(struct ub_stock *stock, struct ub_scan *scan)
 {
-    ub_free(scan);
+    ub_stock_give(stock, scan);
 }
 
 const struct ub_scan_fields *ub_scan_fields(const struct ub_scan *scan)

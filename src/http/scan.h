@@ -12,6 +12,7 @@
 #define UB_HTTP_SCAN_H
 
 #include "base/slice.h"
+#include "base/stock.h"
 #include "policy/brain.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,8 +54,9 @@ struct ub_scan_fields {
 
 struct ub_scan; /* about 5 KiB, nothing else is allocated */
 
-struct ub_scan *ub_scan_new(void); /* NULL without memory */
-void ub_scan_free(struct ub_scan *scan);
+/* NULL without memory. Comes from this stock (NULL: none), and goes back to it. */
+struct ub_scan *ub_scan_new(struct ub_stock *stock);
+void ub_scan_free(struct ub_stock *stock, struct ub_scan *scan);
 
 /* False: the body is bad, see ub_scan_bad; stays false. */
 bool ub_scan_feed(struct ub_scan *scan, struct ub_slice chunk);

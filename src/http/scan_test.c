@@ -15,7 +15,7 @@ static void add_span(struct ub_buf *out, const char *name, struct ub_slice body,
 /* The fields that are not what they are by default, or the words. */
 static const char *describe(struct ub_slice body, size_t piece, struct ub_buf *out)
 {
-    struct ub_scan *scan = ub_scan_new();
+    struct ub_scan *scan = ub_scan_new(NULL);
     bool ok = true;
     for (size_t at = 0; at < body.len && ok; at += piece) {
         size_t len = body.len - at < piece ? body.len - at : piece;
@@ -58,7 +58,7 @@ static const char *describe(struct ub_slice body, size_t piece, struct ub_buf *o
         }
     }
     ub_buf_add(out, "", 1);
-    ub_scan_free(scan);
+    ub_scan_free(NULL, scan);
     return out->ptr + 1;
 }
 
@@ -219,14 +219,14 @@ static void test_limits(void)
 
 static struct ub_scan_fields scan_all(const struct ub_buf *body, size_t piece)
 {
-    struct ub_scan *scan = ub_scan_new();
+    struct ub_scan *scan = ub_scan_new(NULL);
     for (size_t at = 0; at < body->len; at += piece) {
         size_t len = body->len - at < piece ? body->len - at : piece;
         ub_scan_feed(scan, (struct ub_slice){body->ptr + at, len});
     }
     UB_CHECK(ub_scan_finish(scan), "a long prompt in pieces of %zu: %s", piece, ub_scan_bad(scan));
     struct ub_scan_fields fields = *ub_scan_fields(scan);
-    ub_scan_free(scan);
+    ub_scan_free(NULL, scan);
     return fields;
 }
 
@@ -302,14 +302,14 @@ static void test_token_marks(void)
 static void test_memory(void)
 {
     ub_alloc_fail_nth(1);
-    UB_CHECK(ub_scan_new() == NULL, "no memory, no scan");
+    UB_CHECK(ub_scan_new(NULL) == NULL, "no memory, no scan");
     ub_alloc_fail_nth(1000000);
-    struct ub_scan *scan = ub_scan_new();
+    struct ub_scan *scan = ub_scan_new(NULL);
     ub_scan_feed(scan, UB_LIT("{\"model\":\"m\",\"a\":[1,\"b\\n\",{}]}"));
     ub_scan_finish(scan);
     UB_CHECK(ub_alloc_count() == 1, "feeding allocates nothing");
     ub_alloc_fail_nth(0);
-    ub_scan_free(scan);
+    ub_scan_free(NULL, scan);
 }
 
 int main(void)

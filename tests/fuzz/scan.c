@@ -7,7 +7,7 @@
 
 static struct ub_scan *scan_pieces(struct ub_slice body, struct ub_random *random)
 {
-    struct ub_scan *scan = ub_scan_new();
+    struct ub_scan *scan = ub_scan_new(NULL);
     UB_FUZZ_CHECK(scan != NULL, "no memory");
     while (body.len > 0) {
         size_t len = random == NULL ? body.len : 1 + ub_random_below(random, 9);
@@ -137,7 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_fields(ub_scan_fields(whole), tree, body);
     }
     json_decref(tree);
-    ub_scan_free(whole);
-    ub_scan_free(pieces);
+    ub_scan_free(NULL, whole);
+    ub_scan_free(NULL, pieces);
     return 0;
 }

@@ -36,7 +36,7 @@ static void wish_for_usage(json_t *tree)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ub_slice body = {(const char *)data, size};
-    struct ub_scan *scan = ub_scan_new();
+    struct ub_scan *scan = ub_scan_new(NULL);
     UB_FUZZ_CHECK(scan != NULL, "no memory");
     bool ok = ub_scan_feed(scan, body) && ub_scan_finish(scan);
     const struct ub_scan_fields *fields = ub_scan_fields(scan);
@@ -62,6 +62,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         json_decref(got);
     }
     json_decref(tree);
-    ub_scan_free(scan);
+    ub_scan_free(NULL, scan);
     return 0;
 }
