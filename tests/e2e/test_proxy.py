@@ -77,6 +77,10 @@ class Proxy:
                 pass
 
     def close(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes its accept, which would hold it open
+        except OSError:
+            pass  # closed before
         self.listener.close()
         self.cut()
 
