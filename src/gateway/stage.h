@@ -38,7 +38,8 @@ struct ub_stage {
     uint16_t port;
 };
 
-/* Adds an upstream called a, b, c, d; scripts end with NULL. */
+/* Adds an upstream called a, b, c, d; scripts end with NULL. The texts outlive the stage, the list
+ * need not. */
 void ub_stage_actor(struct ub_stage *stage, const char *const *scripts);
 
 /* Starts the gateway with all actors as upstreams; `yaml` is added behind "listen:" and

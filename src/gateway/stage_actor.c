@@ -15,7 +15,7 @@
 #define CONNECTIONS_MAX 256
 
 struct ub_actor {
-    const char *const *scripts;
+    const char *scripts[UB_SCRIPTS_MAX + 1]; /* NULL behind the last one */
     int listener;
     uint16_t port;
     atomic_bool stopping;
@@ -284,7 +284,10 @@ struct ub_actor *ub_actor_start(const char *const *scripts)
     struct ub_actor *actor = ub_calloc(1, sizeof *actor);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
-    actor->scripts = scripts;
+    for (uint32_t i = 0; scripts[i] != NULL; i++) {
+        assert(i < UB_SCRIPTS_MAX);
+        actor->scripts[i] = scripts[i];
+    }
     pthread_mutex_init(&actor->lock, NULL);
     actor->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(actor->listener, (struct sockaddr *)&address, len) != 0 ||
