@@ -4,6 +4,7 @@
 #include "base/slice.h"
 #include "base/units.h"
 #include <assert.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -179,6 +180,8 @@ int ub_options_read(const struct ub_usage *usage, int *argc, char **argv)
 {
     int kept = 1;
     bool options_end = false;
+    bool many = usage->arguments != NULL && strstr(usage->arguments, "...") != NULL;
+    int most = usage->arguments == NULL ? 0 : many ? INT_MAX - 1 : 1;
     for (int i = 1; i < *argc; i++) {
         if (!options_end && strcmp(argv[i], "--") == 0) {
             options_end = true;
@@ -189,12 +192,15 @@ int ub_options_read(const struct ub_usage *usage, int *argc, char **argv)
             }
         } else if (!options_end && argv[i][0] == '-' && argv[i][1] != '\0') {
             return ub_options_wrong(usage, "unknown option %s; options have two dashes", argv[i]);
-        } else if (usage->arguments == NULL) {
+        } else if (kept - 1 == most) {
             return ub_options_wrong(usage, "unexpected argument '%s'", argv[i]);
         } else {
             argv[kept++] = argv[i];
         }
     }
     *argc = kept;
+    if (usage->arguments != NULL && !many && kept == 1) {
+        return ub_options_wrong(usage, "%s is needed", usage->arguments);
+    }
     return UB_OPTIONS_GO;
 }

@@ -53,7 +53,7 @@ struct ub_option {
 
 struct ub_usage {
     const char *command;   /* "serve" */
-    const char *arguments; /* what the help calls them: "FILE..."; NULL when there are none */
+    const char *arguments; /* NULL: none. "FILE": exactly one; "FILE...": any number */
     const char *about;     /* one or more lines for the help */
     const struct ub_option *options;
     uint32_t count;

@@ -107,8 +107,34 @@ static void check_values(void)
              "arguments are kept in order, and -- ends the options");
 }
 
+static void check_arguments(void)
+{
+    static const struct {
+        const char *arguments;
+        const char *words[3];
+        const char *said; /* "": taken */
+    } counts[] = {
+        {"FILE", {"a"}, ""},
+        {"FILE", {NULL}, "FILE is needed"},
+        {"FILE", {"a", "b"}, "unexpected argument 'b'"},
+        {"FILE...", {NULL}, ""},
+        {"FILE...", {"a", "b"}, ""},
+        {NULL, {"a"}, "unexpected argument 'a'"},
+    };
+    char out[4096];
+    for (size_t i = 0; i < UB_COUNT(counts); i++) {
+        struct got got = {0};
+        int code = run(&got, counts[i].arguments, counts[i].words, STDERR_FILENO, out, sizeof out);
+        bool taken = counts[i].said[0] == '\0';
+        UB_CHECK(code == (taken ? UB_OPTIONS_GO : UB_EXIT_USAGE) && strstr(out, counts[i].said),
+                 "of %s: %s", counts[i].arguments != NULL ? counts[i].arguments : "no arguments",
+                 taken ? "taken" : counts[i].said);
+    }
+}
+
 int main(void)
 {
+    check_arguments();
     char out[4096];
     for (size_t i = 0; i < UB_COUNT(rows); i++) {
         struct got got = {0};

@@ -72,7 +72,7 @@ int ub_cmd_key(int argc, char **argv)
     if (code != UB_OPTIONS_GO) {
         return code;
     }
-    if (argc != 2 || strcmp(argv[1], "new") != 0) {
+    if (strcmp(argv[1], "new") != 0) {
         return ub_options_wrong(&usage, "say what to do: unbusy key new");
     }
     const char *wrong = ub_conf_text_wrong(UB_KIND_NAME, ub_slice_of(name));

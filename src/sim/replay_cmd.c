@@ -79,9 +79,6 @@ int ub_cmd_replay(int argc, char **argv)
     if (code != UB_OPTIONS_GO) {
         return code;
     }
-    if (argc != 2) {
-        return ub_options_wrong(&usage, "one FILE is needed");
-    }
     struct ub_buf trace = {0};
     struct ub_replay_options options = {.from = from, .to = quiet || json ? NULL : &trace};
     code = replay_file(argv[1], &options, json);

@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -189,6 +190,14 @@ def certificate(folder, names):
                     "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=test", "-addext",
                     f"subjectAltName={names}"], cwd=folder, check=True, capture_output=True)
     return pathlib.Path(folder) / "cert.pem", pathlib.Path(folder) / "key.pem"
+
+
+def takes_connections(port):
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+        return True
+    except ConnectionRefusedError:
+        return False
 
 
 def connect(port, tls=False, timeout=PATIENCE):

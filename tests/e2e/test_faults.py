@@ -9,13 +9,12 @@ import concurrent.futures
 import dataclasses
 import http.client
 import re
-import socket
 import subprocess
 import time
 
 import pytest
 
-from harness import MESSAGES, UNBUSY, model, request, wait_for
+from harness import MESSAGES, UNBUSY, model, request, takes_connections, wait_for
 
 CHAT = {"messages": MESSAGES, "max_tokens": 12, "temperature": 0}
 
@@ -219,14 +218,6 @@ def refuse_from_now_on(mock):
     with pytest.raises((OSError, http.client.HTTPException)):
         request(mock.port, "POST", "/v1/chat/completions", {**CHAT, "model": "m"})
     wait_for("connections to be refused", lambda: not takes_connections(mock.port))
-
-
-def takes_connections(port):
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-        return True
-    except ConnectionRefusedError:
-        return False
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])

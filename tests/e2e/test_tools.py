@@ -4,12 +4,11 @@ import gzip
 import json
 import re
 import signal
-import socket
 import subprocess
 
 import pytest
 
-from harness import ROOT, UNBUSY, certificate, get, request, wait_for
+from harness import ROOT, UNBUSY, certificate, get, request, takes_connections, wait_for
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}
 TRACE = ROOT / "tests" / "data" / "llm" / "azure2023_conv.csv.gz"
@@ -70,18 +69,10 @@ def test_the_help_of_mock_tells_how_to_change_a_running_one(house):
     assert request(mock.port, "POST", "/mock/faults", {"faults": [], "episodes": None}).status == 200
     assert request(mock.port, "POST", "/v1/chat/completions", CHAT).status == 200
     assert request(mock.port, "POST", "/mock/faults", "{" + rows[3] + "}").status == 200
-    wait_for("connections to be refused", lambda: refuses(mock.port))
+    wait_for("connections to be refused", lambda: not takes_connections(mock.port))
     wrong = request(house.mock("other").port, "POST", "/mock/faults", {"fault": []})
     known = re.findall(r'"(\w+)":', " ".join(rows))
     assert wrong.status == 400 and all(key in wrong.json()["error"]["message"] for key in known)
-
-
-def refuses(port):
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-        return False
-    except ConnectionRefusedError:
-        return True
 
 
 def test_mock_prints_what_there_is_to_choose_from(house):
