@@ -74,7 +74,7 @@ static char *line_of(const struct ub_stage *stage)
 static void open_stage(struct ub_stage *stage, const char *script, const char *upstream)
 {
     char yaml[256];
-    snprintf(yaml, sizeof yaml, "access_log: %s\nmodels:\n  - {name: m, stall: 150ms}\n", path);
+    snprintf(yaml, sizeof yaml, "access_log: %s\nmodels:\n  - {name: m, stall: 1s}\n", path);
     ub_stage_actor(stage, (const char *const[]){script, NULL});
     stage->upstream = upstream;
     ub_stage_open(stage, yaml);
