@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "gateway/ask.h"
+#include "gateway/grace.h"
 #include "gateway/reply.h"
 #include <assert.h>
 
@@ -108,6 +109,9 @@ static void note_end(struct ub_attempt *attempt, enum ub_error error)
 static void end(struct ub_attempt *attempt, enum ub_error error)
 {
     const struct ub_openai_usage *usage = &attempt->relay.usage;
+    if (error != UB_ERR_OK) {
+        ub_grace_look(attempt); /* both may come in one read */
+    }
     attempt->relay.error = error;
     attempt->mute = true;
     note_end(attempt, error);
@@ -310,6 +314,7 @@ static void on_turn(struct ub_call *call)
     if (!attempt->mute && attempt->relay.part_count > 0 && !flush(attempt)) {
         end(attempt, UB_ERR_NO_MEMORY);
     }
+    ub_grace_look(attempt);
 }
 
 /* --- plain answers --------------------------------------------------------------------------- */
@@ -404,6 +409,7 @@ void ub_attempt_finish(struct ub_attempt *attempt)
 
 void ub_attempt_resume(struct ub_attempt *attempt)
 {
+    ub_grace_look(attempt);
     if (!attempt->call_over) {
         ub_call_resume(&attempt->call);
     }
@@ -413,16 +419,11 @@ void ub_attempt_still_alive(struct ub_attempt *attempt)
 {
     if (!attempt->mute) {
         progress(attempt);
+        ub_grace_hold(attempt);
     }
 }
 
 /* --- what the upstream says ------------------------------------------------------------------ */
-
-static bool is_event_stream(struct ub_slice type)
-{
-    struct ub_slice want = UB_LIT("text/event-stream");
-    return type.len >= want.len && ub_slice_eq_nocase((struct ub_slice){type.ptr, want.len}, want);
-}
 
 static void on_head(struct ub_call *call, const struct ub_http_head *head)
 {
@@ -439,7 +440,7 @@ static void on_head(struct ub_call *call, const struct ub_http_head *head)
     if (head->status < 200 || head->status > 299) {
         attempt->kind = UB_ATTEMPT_REFUSED;
         attempt->not_before = ub_openai_retry_at(head, ub_clock_now(), ub_clock_wall());
-    } else if (attempt->request->stream && is_event_stream(type)) {
+    } else if (attempt->request->stream && ub_sse_is_type(type)) {
         attempt->kind = UB_ATTEMPT_STREAM;
     } else {
         attempt->kind = UB_ATTEMPT_PLAIN;

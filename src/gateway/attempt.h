@@ -49,6 +49,7 @@ struct ub_attempt {
     size_t charged;      /* of it, to the budget for bodies */
     ub_ns started_at;
     ub_ns progress_at; /* the brain was told of payload */
+    ub_ns answered_at; /* ...that all is said but the end; 0 = not yet */
     ub_ns not_before;
     struct ub_timer linger;
 };

@@ -164,7 +164,7 @@ static const struct {
 } breaks[] = {
     {"a cut", "stream\nevent " HE "\ncut", "stream_broken"},
     {"a reset", "stream\nevent " HE "\nwait 20\nreset", "stream_broken"},
-    {"a clean end without [DONE]", "stream\nevent " HE "\nevent " STOP "\nend", "stream_broken"},
+    {"a clean end without a finish reason", "stream\nevent " HE "\nend", "stream_broken"},
     {"an event that is not JSON", "stream\nevent " HE "\nevent {\"a\":\ndone", "stream_broken"},
     {"half an event", "stream\nevent " HE "\nraw data: {\"choices\nend", "stream_broken"},
     {"an error event", "stream\nevent " HE "\nevent {\"error\":{\"message\":\"x\"}}\nend",

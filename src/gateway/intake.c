@@ -289,6 +289,7 @@ static void fill_arrival(struct ub_request *request, const struct ub_slice *valu
     arrival->stream = request->stream;
     arrival->heartbeat = request->stream;
     arrival->can_retry = true;
+    request->choices = request->endpoint == UB_ENDPOINT_CHAT ? asked->n : 0;
     request->prompt_tokens = asked->prompt_tokens;
     arrival->prompt_tokens = asked->prompt_tokens;
     arrival->max_tokens = asked->max_tokens;

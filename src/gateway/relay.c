@@ -119,6 +119,7 @@ static enum ub_relay_found take(struct ub_relay *relay)
     }
     relay->events++;
     relay->payload += chunk.payload;
+    relay->finished += chunk.finished;
     relay->text_bytes += chunk.text_bytes;
     if (chunk.payload && relay->payload == 1) {
         return UB_RELAY_PAYLOAD;

@@ -30,6 +30,7 @@ struct ub_relay {
     uint32_t part_count;
     uint32_t events;     /* relayed, all in all */
     uint32_t payload;    /* payload events among them */
+    uint32_t finished;   /* finish reasons */
     uint64_t text_bytes; /* in these, as escaped in JSON */
     bool strip_usage;
     enum ub_dialect dialect;

@@ -70,6 +70,7 @@ struct ub_request {
     bool stream;
     bool wants_usage; /* the client asked for the usage chunk itself */
     uint64_t cookie_key;
+    uint32_t choices;       /* that a chat answer has; 0 = not known */
     uint32_t prompt_tokens; /* estimate */
 
     /* Reading goes wrong: everything that comes is thrown away, then this is the answer. */

@@ -22,6 +22,10 @@
 #define STOP    "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}"
 #define COUNTED "{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}"
 
+#define BROKEN                                                                          \
+    "{\"error\":{\"message\":\"the stream broke after tokens had been sent\",\"type\":" \
+    "\"server_error\",\"param\":null,\"code\":\"stream_broken\"}}"
+
 #define SAY(event) "data: " event "\n\n"
 #define STREAM \
     "stream\nevent " ROLE "\nevent " HE "\nevent " LLO "\nevent " STOP "\nevent " COUNTED "\ndone"
@@ -94,6 +98,18 @@ static const struct {
     {"an empty stream", "stream\nevent " ROLE "\nevent " STOP "\ndone", STREAM, TALK, 200, WHOLE,
      "2"},
     {"a plain answer where a stream was asked for", GOOD, STREAM, TALK, 200, WHOLE, "2"},
+
+    {"only [DONE] is missing: the answer is whole for who has it",
+     "stream\nevent " HE "\nevent " STOP "\nend", NULL, TALK, 200, SAY(HE) SAY(STOP) SAY("[DONE]"),
+     "1"},
+    {"also when the connection is cut", "stream\nevent " HE "\nevent " STOP "\nwait 50\ncut", NULL,
+     TALK, 200, SAY(HE) SAY(STOP) SAY("[DONE]"), "1"},
+    {"and when nothing but comments comes",
+     "stream\nevent " HE "\nevent " STOP "\nraw : keep-alive\\n\\n\nhang", NULL, TALK, 200,
+     SAY(HE) SAY(STOP) SAY("[DONE]"), "1"},
+    {"half of two choices is no whole answer", "stream\nevent " HE "\nevent " STOP "\nend", NULL,
+     "{\"model\":\"m\",\"stream\":true,\"n\":2,\"messages\":[]}", 200,
+     SAY(HE) SAY(STOP) SAY(BROKEN), "1"},
 
     {"comments are not for clients",
      "stream\nraw : queued\\n\\n\nevent " HE "\nraw : more\\n\nevent " STOP "\ndone", NULL, TALK,

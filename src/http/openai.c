@@ -124,6 +124,7 @@ static void read_finish(struct reading *reading)
         return;
     }
     chunk->finish = finish;
+    chunk->finished++;
     if (finish == UB_FINISH_NO_RESOURCE) {
         chunk->error = UB_ERR_NO_RESOURCE;
     } else if (finish == UB_FINISH_ABORTED) {

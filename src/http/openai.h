@@ -47,6 +47,7 @@ struct ub_openai_chunk {
                               asked for */
     uint32_t choices;      /* how many are in it */
     enum ub_finish finish; /* of the last choice that has one */
+    uint32_t finished;     /* how many have one */
     uint64_t text_bytes;   /* of strings for the user, escaped as in JSON */
     struct ub_openai_usage usage;
     struct ub_slice usage_cut; /* the member `usage` (also `null`) with a comma: what has to go to

@@ -7,6 +7,13 @@
 
 enum line_end { NO_END = 0, END_LF = 1, END_CRLF = 2, END_CR = 4 }; /* bits */
 
+bool ub_sse_is_type(struct ub_slice content_type)
+{
+    struct ub_slice want = UB_LIT("text/event-stream");
+    return content_type.len >= want.len &&
+           ub_slice_eq_nocase((struct ub_slice){content_type.ptr, want.len}, want);
+}
+
 void ub_sse_init(struct ub_sse *sse, size_t max)
 {
     *sse = (struct ub_sse){.max = max};

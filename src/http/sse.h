@@ -48,6 +48,9 @@ struct ub_sse {
     enum ub_sse_found failed;
 };
 
+/* Is a Content-Type that of an event stream, whatever its parameters? */
+bool ub_sse_is_type(struct ub_slice content_type);
+
 void ub_sse_init(struct ub_sse *sse, size_t max);
 void ub_sse_close(struct ub_sse *sse);
 /* Slices are valid until the next call, as long as the bytes offered are. */

@@ -310,6 +310,7 @@ void ub_flight_put_event(struct ub_flight_out *out, const struct ub_event *it)
     case UB_EV_PROGRESS:
     case UB_EV_WOKEN:
     case UB_EV_DRAIN:
+    case UB_EV_ANSWERED:
         break;
     }
 }
@@ -318,7 +319,7 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
                          struct ub_event *it)
 {
     uint8_t type = get_u8(in);
-    in->failed |= type > UB_EV_DRAIN;
+    in->failed |= type > UB_EV_ANSWERED;
     if (in->failed) {
         return false;
     }
@@ -347,6 +348,7 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
     case UB_EV_PROGRESS:
     case UB_EV_WOKEN:
     case UB_EV_DRAIN:
+    case UB_EV_ANSWERED:
         break;
     }
     return !in->failed;

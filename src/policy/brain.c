@@ -200,6 +200,9 @@ static void step_request(struct ub_brain *brain, const struct ub_event *event,
     case UB_EV_PROGRESS:
         life_progress(request, event->now);
         break;
+    case UB_EV_ANSWERED:
+        life_answered(brain, request, event->now);
+        break;
     case UB_EV_ENDED:
         life_ended(brain, request, &event->ended, event->now, random);
         break;
@@ -233,6 +236,7 @@ void ub_brain_step(struct ub_brain *brain, const struct ub_event *event)
         break;
     case UB_EV_FIRST_PAYLOAD:
     case UB_EV_PROGRESS:
+    case UB_EV_ANSWERED:
     case UB_EV_ENDED:
     case UB_EV_CLIENT_LEFT:
         step_request(brain, event, &random);

@@ -63,6 +63,8 @@ enum ub_event_type {
     UB_EV_WOKEN,         /* wake_at of this worker has come */
     UB_EV_PROBED,        /* the answer to a PROBE action */
     UB_EV_DRAIN,         /* shutting down: new arrivals are refused, running requests go on */
+    UB_EV_ANSWERED,      /* an attempt has said all of its answer, only the proper end is missing
+                            (again: and we could not listen since) */
 };
 
 /* ARRIVED */
@@ -154,7 +156,8 @@ enum ub_action_type {
     X(UNKNOWN_MODEL, "unknown model")                     \
     X(BROKE_AFTER_COMMIT, "broke after the commit point") \
     X(DRAINING, "draining")                               \
-    X(PROBE, "is it back?")
+    X(PROBE, "is it back?")                               \
+    X(NO_END, "complete but for its end")
 
 enum ub_reason {
 #define X(name, words) UB_WHY_##name,

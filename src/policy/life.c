@@ -8,6 +8,10 @@
 #define OUT_TOKENS      256.0 /* reserved for an answer before any was seen */
 #define OUT_TOKENS_GAIN 0.05
 
+/* Between the last finish reason and [DONE] lies one more event, the usage, which costs an engine a
+ * millisecond; two seconds are room for a bad network. */
+#define END_GRACE_NS (2 * UB_SECOND)
+
 static const struct ub_model_policy *policy_of(const struct ub_brain *brain,
                                                const struct request *request)
 {
@@ -21,7 +25,8 @@ static ub_ns wake_of(const struct ub_brain *brain, const struct request *request
         return ub_ns_min(ub_ns_min(request->attempt_deadline, request->deadline),
                          request->heartbeat_at);
     case REQUEST_STREAMING:
-        return ub_ns_after(request->progress_at, policy_of(brain, request)->stall_ns);
+        return ub_ns_min(ub_ns_after(request->progress_at, policy_of(brain, request)->stall_ns),
+                         request->end_until == 0 ? UB_NEVER : request->end_until);
     case REQUEST_WAITING:
         return ub_ns_min(ub_ns_min(request->wait_until, request->line_until),
                          ub_ns_min(request->deadline, request->heartbeat_at));
@@ -198,6 +203,14 @@ void life_progress(struct request *request, ub_ns now)
     request->progress_at = now;
 }
 
+void life_answered(struct ub_brain *brain, struct request *request, ub_ns now)
+{
+    if (request->state == REQUEST_STREAMING) {
+        request->end_until = ub_ns_after(now, END_GRACE_NS);
+        arm(brain, request);
+    }
+}
+
 static void learn_answer(struct ub_brain *brain, struct request *request,
                          const struct ub_ending *ending, ub_ns now)
 {
@@ -242,6 +255,16 @@ static void failed_unseen(struct ub_brain *brain, struct request *request,
     }
 }
 
+/* All of the answer was said, and then nothing more. The client has every choice with its finish
+ * reason: an error would make it throw away what is whole, and ask and pay again. So it gets a clean
+ * end. The upstream has failed nevertheless: whoever forgets its [DONE] may as well be one that is
+ * about to break, and its usage is lost. */
+static bool only_end_missing(const struct request *request, enum ub_error error)
+{
+    return request->state == REQUEST_STREAMING && request->end_until != 0 &&
+           (error == UB_ERR_TRUNCATED || error == UB_ERR_RESET);
+}
+
 void life_ended(struct ub_brain *brain, struct request *request, const struct ub_ending *ending,
                 ub_ns now, struct ub_random *random)
 {
@@ -251,9 +274,12 @@ void life_ended(struct ub_brain *brain, struct request *request, const struct ub
         return;
     }
     if (request->state == REQUEST_STREAMING) {
+        bool whole = only_end_missing(request, ending->error);
         learn_failure(brain, request, ending->error, ending->not_before, now, random);
         end_attempt(brain, request);
-        finish(brain, request, UB_ACT_CUT, UB_ERR_BROKEN, UB_WHY_BROKE_AFTER_COMMIT);
+        finish(brain, request, whole ? UB_ACT_FINISH : UB_ACT_CUT,
+               whole ? UB_ERR_OK : UB_ERR_BROKEN,
+               whole ? UB_WHY_NO_END : UB_WHY_BROKE_AFTER_COMMIT);
     } else {
         failed_unseen(brain, request, ending, now, random);
     }
@@ -331,12 +357,16 @@ static void out_of_time(struct ub_brain *brain, struct request *request, ub_ns n
     }
 }
 
+/* Silence, or nothing but comments: in the middle of an answer, or behind it (only_end_missing). */
 static void stalled(struct ub_brain *brain, struct request *request, ub_ns now,
                     struct ub_random *random)
 {
     uint16_t target = request->target;
-    fail_attempt(brain, request, UB_ERR_STALLED, UB_WHY_STALL, now, random);
-    finish(brain, request, UB_ACT_CUT, UB_ERR_BROKEN, UB_WHY_STALL);
+    bool whole = request->end_until != 0;
+    enum ub_reason why = whole ? UB_WHY_NO_END : UB_WHY_STALL;
+    fail_attempt(brain, request, UB_ERR_STALLED, why, now, random);
+    finish(brain, request, whole ? UB_ACT_FINISH : UB_ACT_CUT, whole ? UB_ERR_OK : UB_ERR_BROKEN,
+           why);
     after_attempt(brain, target, false, now, random);
 }
 
@@ -386,7 +416,7 @@ void life_woken(struct ub_brain *brain, struct request *request, ub_ns now,
         return;
     }
     if (request->state == REQUEST_STREAMING) {
-        if (now >= ub_ns_after(request->progress_at, policy_of(brain, request)->stall_ns)) {
+        if (now >= wake_of(brain, request)) {
             stalled(brain, request, now, random);
         }
     } else if (now >= request->deadline) {

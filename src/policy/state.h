@@ -113,6 +113,7 @@ struct request {
     ub_ns deadline; /* total or the client's, whichever is sooner; until the commit point */
     ub_ns heartbeat_at;
     ub_ns wait_until;     /* WAITING, BACKING_OFF: when to look again whatever happens */
+    ub_ns end_until;      /* STREAMING: all is said, the proper end has until then; 0 = not yet */
     ub_ns line_until;     /* WAITING: when the wait for a slot is given up */
     ub_ns slot_wait_ns;   /* what is left of the time for that, over all waits */
     ub_ns patience_until; /* for the present tier; 0 = not begun */
@@ -292,6 +293,7 @@ void life_arrived(struct ub_brain *brain, const struct ub_event *event, struct u
 void life_first_payload(struct ub_brain *brain, struct request *request, ub_ns now,
                         struct ub_random *random);
 void life_progress(struct request *request, ub_ns now);
+void life_answered(struct ub_brain *brain, struct request *request, ub_ns now);
 void life_ended(struct ub_brain *brain, struct request *request, const struct ub_ending *ending,
                 ub_ns now, struct ub_random *random);
 void life_client_left(struct ub_brain *brain, struct request *request, enum ub_error error,

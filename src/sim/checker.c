@@ -145,6 +145,12 @@ void ub_checker_event(struct ub_checker *c, const struct ub_brain *brain,
             r->first_said = r->running;
         }
         break;
+    case UB_EV_ANSWERED:
+        r = running_one(c, event);
+        if (r != NULL && r->first_said == r->running) {
+            r->said_all = r->running;
+        }
+        break;
     case UB_EV_ENDED:
         r = running_one(c, event);
         if (r != NULL) {
@@ -263,6 +269,14 @@ static void on_start(struct ub_checker *c, struct request_kept *r, const struct 
     c->inflight[action->upstream]++;
 }
 
+/* Did its last attempt say all and then break off, or nothing more? */
+static bool only_end_missing(const struct request_kept *r)
+{
+    uint8_t error = r->attempts == 0 ? 0 : r->error[(r->attempts - 1) % ATTEMPTS_KEPT];
+    return r->said_all != 0 && r->said_all == r->attempts &&
+           (error == UB_ERR_TRUNCATED || error == UB_ERR_RESET || error == UB_ERR_STALLED);
+}
+
 static void on_terminal(struct ub_checker *c, struct request_kept *r,
                         const struct ub_action *action, ub_ns now)
 {
@@ -274,7 +288,7 @@ static void on_terminal(struct ub_checker *c, struct request_kept *r,
     }
     switch (action->type) {
     case UB_ACT_FINISH:
-        if (!r->committed || r->complete == 0) {
+        if (!r->committed || (r->complete == 0 && !only_end_missing(r))) {
             ub_checker_fail(c, "FINISH without a complete answer");
         }
         break;

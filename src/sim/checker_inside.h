@@ -30,6 +30,7 @@ struct request_kept {
     uint8_t attempts;
     uint8_t running;    /* number of the running attempt, 0 = none */
     uint8_t complete;   /* number of the attempt that ended well, 0 = none */
+    uint8_t said_all;   /* number of the last attempt that said all of its answer */
     uint8_t first_said; /* number of the last attempt that brought a first payload */
     ub_ns arrived;
     ub_ns deadline;

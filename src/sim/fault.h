@@ -44,7 +44,8 @@ enum ub_fault_place {
     X(HICCUP, MIDWAY, OK, 5 * UB_SECOND, "pauses midway")                         \
     X(MALFORMED, MIDWAY, BAD_ANSWER, 0, "malformed event midway")                 \
     X(NO_RESOURCE_MIDWAY, MIDWAY, NO_RESOURCE, 0, "insufficient resource midway") \
-    X(NO_DONE, END, TRUNCATED, 0, "no [DONE]")
+    X(NO_DONE, END, TRUNCATED, 0, "no [DONE]")                                    \
+    X(NO_END, END, OK, UB_NEVER, "complete, then silent")
 
 enum ub_fault {
 #define X(name, place, error, pause, words) UB_FAULT_##name,

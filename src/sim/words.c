@@ -46,6 +46,9 @@ void ub_words_event(struct ub_buf *out, const struct ub_names *names, const stru
     case UB_EV_PROGRESS:
         ub_buf_printf(out, " progress %u", event->attempt);
         break;
+    case UB_EV_ANSWERED:
+        ub_buf_printf(out, " answered %u", event->attempt);
+        break;
     case UB_EV_ENDED:
         add_ended(out, names, event);
         break;

@@ -1,6 +1,6 @@
 /* world_attempt.c - the life of one attempt at a model upstream.
  *
- * CONNECTED -> (QUEUED) -> FIRST -> MARK ... -> OVER; the fault that was drawn at the start has its
+ * CONNECTED -> (QUEUED) -> FIRST -> MARK ... -> (ANSWERED) -> OVER; the fault that was drawn at the start has its
  * moment at its place. An attempt has at most one entry in the agenda; `serial` tells an entry that
  * was overtaken. A cancelled attempt gives back its slot at once, its word may still come.
  */
@@ -245,6 +245,10 @@ static void go_on(struct ub_world *w, struct ub_sim_attempt *a)
     ub_ns mark = w->now + w->policy[ask->model].stall_ns / 4;
     ub_ns moment = a->hurt ? UB_NEVER : hurt_at(a, w->now);
     if (moment != UB_NEVER && (moment <= mark || a->body_end <= mark)) {
+        if (ub_fault_facts(a->fault)->place == UB_AT_END) {
+            plan(w, a, UB_STAGE_ANSWERED, moment);
+            return;
+        }
         ub_ns before = a->body_end;
         if (hurt(w, a, moment)) {
             return;
@@ -304,12 +308,17 @@ void ub_world_attempt_word(struct ub_world *w, const struct ub_entry *entry)
         forget(w, &w->attempt[index]);
         return;
     }
-    say(w, a, stage == UB_STAGE_FIRST ? UB_EV_FIRST_PAYLOAD : UB_EV_PROGRESS);
+    say(w, a,
+        stage == UB_STAGE_FIRST      ? UB_EV_FIRST_PAYLOAD
+        : stage == UB_STAGE_ANSWERED ? UB_EV_ANSWERED
+                                     : UB_EV_PROGRESS);
     a = &w->attempt[index]; /* the table may have grown */
     if (a->serial != entry->serial) {
         return; /* that word was its last */
     }
-    go_on(w, a);
+    if (stage != UB_STAGE_ANSWERED || !hurt(w, a, w->now)) {
+        go_on(w, a);
+    }
     if (a->cancelled && (a->stage == UB_STAGE_SILENT ||
                          a->due > ub_ns_after(a->cancelled_at, w->options.late_words_ns))) {
         forget(w, a);
@@ -320,8 +329,8 @@ void ub_world_attempt_cancel(struct ub_world *w, uint32_t index)
 {
     struct ub_sim_attempt *a = &w->attempt[index];
     unlink_request(w, a);
-    bool speaks =
-        a->stage == UB_STAGE_FIRST || a->stage == UB_STAGE_MARK || a->stage == UB_STAGE_OVER;
+    bool speaks = a->stage == UB_STAGE_FIRST || a->stage == UB_STAGE_MARK ||
+                  a->stage == UB_STAGE_ANSWERED || a->stage == UB_STAGE_OVER;
     give_back(w, a);
     a->cancelled = true;
     a->cancelled_at = w->now;

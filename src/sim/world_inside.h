@@ -23,6 +23,7 @@ enum ub_stage { /* what an attempt's next entry is */
                 UB_STAGE_SILENT, /* no entry either */
                 UB_STAGE_FIRST,
                 UB_STAGE_MARK,
+                UB_STAGE_ANSWERED, /* all is said */
                 UB_STAGE_OVER,
 };
 

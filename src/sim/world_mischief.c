@@ -31,7 +31,7 @@ static void late_word(struct ub_world *w, struct ub_random *random)
     }
     struct ub_event event = {.request = r->id,
                              .attempt = (uint8_t)(1 + ub_random_below(random, over))};
-    switch (ub_random_below(random, r->alive ? 3 : 4)) {
+    switch (ub_random_below(random, r->alive ? 4 : 5)) {
     case 0:
         event.type = UB_EV_FIRST_PAYLOAD;
         break;
@@ -39,6 +39,9 @@ static void late_word(struct ub_world *w, struct ub_random *random)
         event.type = UB_EV_PROGRESS;
         break;
     case 2:
+        event.type = UB_EV_ANSWERED;
+        break;
+    case 3:
         event.type = UB_EV_ENDED;
         event.ended.error = (enum ub_error)ub_random_below(random, UB_ERR_COUNT);
         break;

@@ -27,11 +27,6 @@ int main(void)
         "[   100 ms] r1 first token 1: forward 1 (first payload)\n"
         "[   600 ms] r1 ended 1 bad_answer: cut stream_broken (broke after the commit point)\n");
     test_fault(
-        UB_FAULT_NO_DONE, false,
-        "[     0 ms] r1 arrived: start 1 on first (only candidate)\n"
-        "[   100 ms] r1 first token 1: forward 1 (first payload)\n"
-        "[  1100 ms] r1 ended 1 truncated: cut stream_broken (broke after the commit point)\n");
-    test_fault(
         UB_FAULT_NO_RESOURCE_MIDWAY, false,
         "[     0 ms] r1 arrived: start 1 on first (only candidate)\n"
         "[   100 ms] r1 first token 1: forward 1 (first payload)\n"

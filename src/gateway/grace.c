@@ -1,0 +1,36 @@
+#include "gateway/grace.h"
+
+#define AGAIN_NS (250 * UB_MS) /* well below the brain's grace */
+
+static bool is_complete(const struct ub_attempt *attempt)
+{
+    uint32_t choices = attempt->request->choices;
+    return !attempt->mute && attempt->forwarded && attempt->kind == UB_ATTEMPT_STREAM &&
+           choices != 0 && attempt->relay.finished >= choices;
+}
+
+static void tell(struct ub_attempt *attempt, ub_ns now)
+{
+    struct ub_request *request = attempt->request;
+    attempt->answered_at = now;
+    ub_worker_tell(request->worker, &(struct ub_event){.type = UB_EV_ANSWERED,
+                                                       .request = request->id,
+                                                       .worker = request->worker->number,
+                                                       .attempt = attempt->number});
+}
+
+void ub_grace_look(struct ub_attempt *attempt)
+{
+    if (is_complete(attempt) && attempt->answered_at == 0 && !attempt->request->full) {
+        tell(attempt, ub_loop_now(attempt->request->worker->loop));
+    }
+}
+
+void ub_grace_hold(struct ub_attempt *attempt)
+{
+    ub_ns now = ub_loop_now(attempt->request->worker->loop);
+    if (is_complete(attempt) && attempt->answered_at != 0 &&
+        now - attempt->answered_at >= AGAIN_NS) {
+        tell(attempt, now);
+    }
+}

@@ -1,0 +1,19 @@
+/* grace.h - an answer that is complete but for its end: telling the brain, which gives the end a
+ * moment.
+ *
+ * Complete is a chat answer of which every choice has its finish reason. (How many choices a
+ * completion has depends on its prompts, which are not counted: there only [DONE] is an end.) While
+ * the client does not read, we do not listen to the upstream either: then the moment begins anew.
+ */
+#ifndef UB_GATEWAY_GRACE_H
+#define UB_GATEWAY_GRACE_H
+
+#include "gateway/attempt.h"
+
+/* After what was read is passed on, and whenever something is told to go on. */
+void ub_grace_look(struct ub_attempt *attempt);
+
+/* The client does not read. */
+void ub_grace_hold(struct ub_attempt *attempt);
+
+#endif
