@@ -79,6 +79,7 @@ static void on_arrived(struct ub_checker *c, const struct ub_brain *brain,
         .worker = event->worker,
         .arrived = event->now,
         .heartbeat = event->arrived.heartbeat,
+        .can_retry = event->arrived.can_retry,
         .deadline = UB_NEVER,
         .routes = c->routes,
     };
@@ -250,6 +251,9 @@ static void on_start(struct ub_checker *c, struct request_kept *r, const struct 
     }
     if (r->attempts >= r->model->policy.retry.attempts) {
         ub_checker_fail(c, "more attempts than the policy's %u", r->model->policy.retry.attempts);
+    }
+    if (r->attempts > 0 && !r->can_retry) {
+        ub_checker_fail(c, "START again of a body that cannot be sent again");
     }
     if (r->committed || r->complete != 0) {
         ub_checker_fail(c, "START of a request that is answered already");

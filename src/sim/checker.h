@@ -6,7 +6,7 @@
  * Promises: one terminal action per request and no attempt running after it; attempts numbered
  * from 1, one at a time, no more than the policy's; START only on upstreams of the routes that the
  * request arrived with, never over a known concurrency, never twice on a silent one, never after a
- * client's fault; FORWARD once; FINISH, CUT only after it, ANSWER only before; DROP only for a
+ * client's fault, never again for a body that cannot be sent again; FORWARD once; FINISH, CUT only after it, ANSWER only before; DROP only for a
  * client that left; heartbeats not early; nobody past its deadline; extra attempts within budget;
  * a slot is used for another upstream only when nothing runs there.
  */

@@ -25,6 +25,7 @@ struct request_kept {
     bool committed;
     bool left;
     bool heartbeat;
+    bool can_retry;
     uint16_t worker;
     uint16_t upstream; /* of the running attempt */
     uint8_t attempts;

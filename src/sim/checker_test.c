@@ -19,7 +19,7 @@ static const struct ub_brain_limits limits = {.requests = 4,
                                               .prefixes = 4};
 
 /* Upstream 0 takes two at a time; two attempts, ten seconds, a retry budget of nothing.
- *   arrive  leave                    events
+ *   arrive  once  leave              events; the body of `once` cannot be sent again
  *   first:N  ok:N                    the attempt's first payload, its good end
  *   busy:N  fail:N  fault:N          429, 500 and 400 instead
  *   start:N@U  forward:N  cancel:N   actions; beat, finish, answer, pass:N, cut, drop as well
@@ -50,6 +50,7 @@ static const struct {
     {"an upstream of nobody's routes", "arrive start:1@3", "not in the request's routes"},
     {"once more where it was silent", "arrive start:1@0 late:1 start:2@0", "silent for this"},
     {"a retry of the client's own fault", "arrive start:1@0 fault:1 start:2@1", "own fault"},
+    {"a body sent twice that is gone", "once start:1@1 busy:1 start:2@0", "cannot be sent again"},
     {"a retry that nobody paid for", "arrive start:1@0 fail:1 start:2@1", "budget overspent"},
     {"an answer without its first payload", "arrive start:1@0 forward:1", "without its first"},
     {"a second beginning", "arrive start:1@0 first:1 forward:1 forward:1", "FORWARD of attempt 1"},
@@ -120,11 +121,12 @@ static void answer(struct play *p, bool pass_on, ub_ns retry_after_ns, uint16_t 
                               .retry_after_ns = retry_after_ns});
 }
 
-static void arrive(struct play *p)
+static void arrive(struct play *p, bool can_retry)
 {
-    tell(p, (struct ub_event){
-                .type = UB_EV_ARRIVED,
-                .arrived = {.model = ub_brain_model(p->brain, MODEL_KEY), .heartbeat = true}});
+    tell(p, (struct ub_event){.type = UB_EV_ARRIVED,
+                              .arrived = {.model = ub_brain_model(p->brain, MODEL_KEY),
+                                          .heartbeat = true,
+                                          .can_retry = can_retry}});
 }
 
 /* Words that stand for one action each, of the attempt that the word names. */
@@ -173,8 +175,8 @@ static void play_word(struct play *p, const char *word, unsigned number, unsigne
     if (table_word(p, word)) {
         return;
     }
-    if (strcmp(word, "arrive") == 0) {
-        arrive(p);
+    if (strcmp(word, "arrive") == 0 || strcmp(word, "once") == 0) {
+        arrive(p, word[0] == 'a');
     } else if (strcmp(word, "start") == 0) {
         act(p, (struct ub_action){
                    .type = UB_ACT_START, .attempt = p->attempt, .upstream = (uint16_t)upstream});
