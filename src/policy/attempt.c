@@ -70,7 +70,6 @@ void start_attempt(struct ub_brain *brain, struct request *request, struct choic
     request->attempt++;
     request->target = choice.target;
     request->trial = choice.trial;
-    request->extended = false;
     request->started_at = now;
     request->attempt_deadline = first_deadline(brain, request, target, now);
     set_state(brain, request, REQUEST_TRYING);

@@ -108,9 +108,8 @@ static ub_ns open_time(uint8_t opened, double draw)
 {
     ub_ns full_ns = OPEN_BASE_NS;
     for (uint8_t i = 1; i < opened && full_ns < OPEN_CAP_NS; i++) {
-        full_ns *= 2;
+        full_ns = ub_ns_min(2 * full_ns, OPEN_CAP_NS);
     }
-    full_ns = ub_ns_min(full_ns, OPEN_CAP_NS);
     return full_ns / 2 + (ub_ns)(draw * (double)(full_ns / 2));
 }
 

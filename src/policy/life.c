@@ -313,7 +313,7 @@ void life_slot_freed(struct ub_brain *brain, struct request *request, ub_ns now,
  * gets the longest time that the policy allows. */
 static bool gets_more_time(struct ub_brain *brain, struct request *request, ub_ns now)
 {
-    if (request->extended || has_alternative(brain, request, now)) {
+    if (has_alternative(brain, request, now)) {
         return false;
     }
     const struct ub_pace *pace = &target_of(brain, request->target)->pace;
@@ -321,7 +321,6 @@ static bool gets_more_time(struct ub_brain *brain, struct request *request, ub_n
                                    ub_pace_prefill(pace, request->prompt_tokens));
     ub_ns until =
         request->stream ? ub_ns_after(request->started_at, longest_ns) : request->deadline;
-    request->extended = true;
     request->attempt_deadline = until;
     return until > now;
 }

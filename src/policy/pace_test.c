@@ -79,6 +79,10 @@ static void test_late(void)
     ub_pace_late(&pace, 10, 5 * UB_SECOND, now);
     UB_CHECK(ub_pace_deadline(&pace, 10, MIN_NS, MAX_NS) == 10 * UB_SECOND,
              "too late once: twice as long the next time");
+    struct ub_pace once = pace;
+    ub_pace_first(&once, 10, 300 * UB_MS, now);
+    UB_CHECK(ub_pace_deadline(&once, 10, MIN_NS, MAX_NS) > 12 * UB_SECOND,
+             "one good time does not take that back");
     ub_pace_late(&pace, 10, 10 * UB_SECOND, now);
     ub_pace_late(&pace, 10, 20 * UB_SECOND, now);
     UB_CHECK(ub_pace_deadline(&pace, 10, MIN_NS, MAX_NS) == MAX_NS, "up to the bound");

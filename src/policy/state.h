@@ -131,7 +131,6 @@ struct request {
     bool stream, heartbeat, can_retry;
     bool trial;      /* the running attempt is its breaker's trial */
     bool whole;      /* the running attempt's answer is one piece */
-    bool extended;   /* the running attempt got more time, as there was nobody else */
     bool more_tried; /* "one more try in this tier" is used up */
     bool waits_in_line;
     uint16_t target; /* of the running attempt */

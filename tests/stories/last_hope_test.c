@@ -70,8 +70,30 @@ static void test_longest(void)
     ub_world_free(world);
 }
 
+/* While it waits, others show that prompts take far longer than was guessed: 2 ms a token. What is
+ * known now counts, 30 s and 12 s for its prompt, and not what was known when it got more time. */
+static void test_learned_meanwhile(void)
+{
+    struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5, .quiet = true});
+    struct ub_sim_upstream *slow = ub_world_upstream(world, "slow", 100 * UB_MS);
+    ub_world_hang(world, "slow", 35 * UB_SECOND);
+    uint32_t number = ub_world_ask(world, (struct ub_ask){.prompt_tokens = 6000});
+    ub_world_run_until(world, UB_SECOND);
+    slow->prefill_ns = 2 * UB_MS;
+    for (uint32_t i = 1; i <= 12; i++) {
+        ub_world_ask(world, (struct ub_ask){.at = i * UB_SECOND, .prompt_tokens = 150 * i});
+    }
+    ub_world_run(world);
+    struct ub_sim_result result = ub_world_result(world, number);
+    UB_CHECK(result.attempts == 1 && result.outcome == UB_SIM_FINISHED,
+             "what is learned while it waits counts");
+    UB_CHECK(ub_world_broken(world) == NULL, "every promise was kept");
+    ub_world_free(world);
+}
+
 int main(void)
 {
+    test_learned_meanwhile();
     test_other(NOBODY, "there is no other");
     test_other(OTHER_FULL, "the other is full");
     test_other(OTHER_RESTS, "the other said when to come back");
