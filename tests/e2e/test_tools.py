@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 import signal
 import subprocess
@@ -201,3 +202,25 @@ def test_https_on_both_sides(house, tmp_path):
         assert report["whole"] == whole and report["requests"] == 20, report["errors"]
         assert got.returncode == (0 if whole else 1)
     assert all(name.startswith("tls_failed") for name in report["errors"])
+
+
+def test_the_walk_through_the_tools_works_as_it_is_written(tmp_path):
+    # Its ports are fixed, so it gets a network of its own.
+    alone = ["unshare", "-rnpf", "--kill-child"]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no network namespace for it here")
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / "TOOLS.md").read_text(), re.M | re.S)
+    assert len(blocks) == 4
+    for port in (8001, 8002):
+        blocks[0] += f"curl -sf --retry 20 --retry-delay 1 --retry-connrefused http://127.0.0.1:{port}/health\n"
+    script = ("ip link set lo up\nunbusy() { \"$UNBUSY\" \"$@\"; }\n"
+              + "".join(f"{block}printf '\\n--- %s\\n' $?\n" for block in blocks)
+              + "kill $(jobs -p)\nwait\n")
+    got = subprocess.run([*alone, "bash", "-c", script], cwd=tmp_path, capture_output=True, text=True,
+                         timeout=60, env={"PATH": os.environ["PATH"], "UNBUSY": str(UNBUSY)})
+    assert got.stdout.count("\n--- 0\n") == len(blocks), got.stdout + got.stderr
+    _, direct, through, changed, _ = got.stdout.split("\n--- 0\n")
+    share = [float(re.search(r"whole \d+ \(([\d.]+) %\)", one).group(1)) for one in (direct, through, changed)]
+    assert 50 < share[0] < 80 and share[1:] == [100, 100], got.stdout + got.stderr
+    assert "status 503" in direct and "streams 20 wanted at once, 20 reached\n" in changed
+    assert '"faults":{"503":' in changed and '"drip":' in changed
