@@ -194,7 +194,7 @@ struct ub_slice ub_config_upstream_model(const struct ub_config *config, uint32_
     assert(upstream < config->upstream_count && model < config->model_count);
     const struct ub_upstream_config *to = &config->upstreams[upstream];
     for (uint32_t i = 0; i < to->name_count; i++) {
-        if (strcmp(to->names[i].public_name, config->models[model].name) == 0 &&
+        if (ub_slice_is(asked, to->names[i].public_name) &&
             strcmp(to->names[i].upstream_name, "*") != 0) {
             return ub_slice_of(to->names[i].upstream_name);
         }

@@ -60,7 +60,18 @@ static const char closing[] =
     "A client shows its key as `Authorization: Bearer KEY`, `x-api-key: KEY` or `api-key: KEY`. "
     "Without `tenants`, no key is\n"
     "asked for; that is accepted on loopback addresses only, unless `open: true` says that it is "
-    "meant.\n";
+    "meant.\n"
+    "\n"
+    "`GET /v1/models` lists the models of this file that the client may use, and for a model "
+    "`\"*\"` "
+    "the names among the\n"
+    "`models` of its upstreams. When that is nothing at all, because nobody lists any, the "
+    "upstreams of "
+    "`\"*\"` are asked for\n"
+    "theirs, one after the other, and the first good list is passed on as it is; not to tenants "
+    "that "
+    "may use only some\n"
+    "models, for whom the list is empty then.\n";
 
 static const char *kind_words(const struct ub_conf_field *field)
 {

@@ -191,7 +191,7 @@ static void spoil_memory(struct ub_request *request)
 void ub_intake_body(struct ub_request *request, struct ub_slice chunk)
 {
     request->bytes_in += chunk.len;
-    if (request->spoilt) {
+    if (request->spoilt || request->listing != NULL) {
         return;
     }
     if (!ub_scan_feed(request->scan, chunk)) {
@@ -384,6 +384,9 @@ static bool follow_reload(struct ub_request *request)
 
 void ub_intake_arrive(struct ub_request *request)
 {
+    if (request->listing != NULL) {
+        return; /* its answer is under way */
+    }
     if (!request->spoilt && !ub_scan_finish(request->scan)) {
         spoil(request, UB_ERR_BAD_REQUEST, 400, "invalid_json", ub_scan_bad(request->scan));
     }

@@ -4,6 +4,7 @@
 #include "base/embed.h"
 #include "gateway/attempt.h"
 #include "gateway/intake.h"
+#include "gateway/listing.h"
 #include "gateway/reply.h"
 #include "gateway/settle.h"
 #include <assert.h>
@@ -29,6 +30,7 @@ static void bury(struct ub_task *task)
     }
     worker->request_count--;
     forget_question(request);
+    ub_listing_free(request->listing);
     ub_buf_free(&request->refused.bytes);
     ub_buf_free(&request->empty.bytes);
     ub_free(request->passed_text);
@@ -66,6 +68,7 @@ void ub_request_end(struct ub_request *request, enum ub_error outcome, enum ub_r
     request->why = why;
     request->over_at = ub_loop_now(request->worker->loop);
     ub_request_set_patient(request, false);
+    ub_listing_stop(request->listing);
     for (struct ub_attempt *attempt = request->attempts; attempt != NULL; attempt = attempt->next) {
         ub_attempt_mute(attempt);
     }

@@ -90,6 +90,7 @@ struct ub_request {
     ub_ns patient_since;
     struct ub_kept refused;
     struct ub_kept empty;
+    struct ub_listing *listing; /* owned; an upstream is asked for its models */
 
     /* For the settlement. */
     ub_ns began_at; /* head */
