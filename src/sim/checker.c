@@ -378,6 +378,9 @@ void ub_checker_drained(struct ub_checker *c, const struct ub_brain *brain)
 
 void ub_checker_action(struct ub_checker *c, const struct ub_action *action, ub_ns now)
 {
+    if (action->reason == UB_WHY_NONE) {
+        ub_checker_fail(c, "an action without a reason");
+    }
     if (action->type == UB_ACT_PROBE) {
         if (action->upstream >= c->limits.upstreams || c->slot_key[action->upstream] == 0) {
             ub_checker_fail(c, "PROBE of upstream %u, which is nobody", action->upstream);

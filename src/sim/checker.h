@@ -3,7 +3,7 @@
  * The checker keeps its own account of requests, attempts and routes and never looks into the
  * brain. The first promise that is broken is kept as words; later ones are its consequences.
  *
- * Promises: one terminal action per request and no attempt running after it; attempts numbered
+ * Promises: a reason with every action; one terminal action per request and no attempt running after it; attempts numbered
  * from 1, one at a time, no more than the policy's; START only on upstreams of the routes that the
  * request arrived with, never over a known concurrency, never twice on a silent one, never after a
  * client's fault, never again for a body that cannot be sent again; FORWARD once; FINISH, CUT only after it, ANSWER only before; DROP only for a

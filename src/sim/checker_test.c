@@ -27,6 +27,7 @@ static const struct ub_brain_limits limits = {.requests = 4,
  *   wait:MS                          time goes by
  *   other                            from here on of a second request
  *   many                             so much else happens that everybody is looked at
+ *   mute                             from here on actions come without a reason
  *   quiet                            everything should be over */
 static const struct {
     const char *name;
@@ -74,6 +75,7 @@ static const struct {
     {"the cancelling of nothing", "arrive cancel:1", "CANCEL of attempt 1 of 0"},
     {"advice of more than a minute", "arrive advise", "more than a minute"},
     {"a wrong mailbox", "arrive misplace", "mailbox of worker 1"},
+    {"no reason", "arrive mute start:1@0", "without a reason"},
     {"an occupied slot", "arrive arrive", "while its old one lives"},
     {"a used generation", "arrive answer arrive", "generation that was used"},
     {"nobody told in time", "arrive wait:10020 many", "past its deadline and waits on"},
@@ -90,11 +92,13 @@ struct play {
     ub_ns now;
     struct ub_request_id id;
     uint8_t attempt;
+    bool mute; /* actions come without a reason */
 };
 
 static void act(struct play *p, struct ub_action action)
 {
     action.request = p->id;
+    action.reason = p->mute ? UB_WHY_NONE : UB_WHY_BALANCED;
     ub_checker_action(p->checker, &action, p->now);
 }
 
@@ -188,6 +192,8 @@ static void play_word(struct play *p, const char *word, unsigned number, unsigne
         p->now += number * UB_MS;
     } else if (strcmp(word, "other") == 0 || strcmp(word, "third") == 0) {
         p->id.slot++;
+    } else if (strcmp(word, "mute") == 0) {
+        p->mute = true;
     } else if (strcmp(word, "many") == 0) {
         for (int i = 0; i < 256; i++) {
             tell(p, (struct ub_event){.type = UB_EV_WOKEN});

@@ -46,8 +46,35 @@ static void test_late(bool whole, ub_ns want_ns, const char *name)
     ub_world_free(world);
 }
 
+/* One upstream, two models: what the slow one takes is not granted to the quick one. */
+static void test_models(void)
+{
+    struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5, .quiet = true});
+    ub_world_models(world, 2);
+    struct ub_sim_upstream *u = ub_world_upstream(world, "u", 100 * UB_MS);
+    u->models = 3;
+    ub_ns deadline_ns[2];
+    for (uint16_t m = 0; m < 2; m++) {
+        u->first.mean_ns = m == 0 ? 4900 * UB_MS : 200 * UB_MS;
+        for (int i = 0; i < 20; i++) {
+            ub_world_ask(world, (struct ub_ask){.at = (m * 100 + i) * UB_SECOND, .model = m});
+        }
+        ub_world_run(world);
+    }
+    for (uint16_t m = 0; m < 2; m++) {
+        struct ub_target_facts facts;
+        ub_brain_target(ub_world_brain(world), ub_world_slot(world, "u"), m, 2 * UB_HOUR, &facts);
+        deadline_ns[m] = facts.deadline_ns;
+    }
+    UB_CHECK(deadline_ns[0] > 9 * UB_SECOND && deadline_ns[1] == 5 * UB_SECOND,
+             "for each model its own: %lld and %lld ms", (long long)(deadline_ns[0] / UB_MS),
+             (long long)(deadline_ns[1] / UB_MS));
+    ub_world_free(world);
+}
+
 int main(void)
 {
+    test_models();
     test_late(false, 10 * UB_SECOND, "a silent stream doubles the deadline");
     test_late(true, 5 * UB_SECOND, "a silent whole answer does not");
 

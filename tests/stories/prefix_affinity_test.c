@@ -163,6 +163,41 @@ static void test_retried(void)
     ub_world_free(world);
 }
 
+/* A warm cache is left when another upstream is sooner by more than it saves. Long prompts of varied
+ * sizes teach what a token of the prompt costs; then home becomes three seconds slower. */
+static uint64_t turns_at_home(ub_ns prefill_ns)
+{
+    struct ub_world *world = four();
+    for (int i = 0; i < 4; i++) {
+        ub_world_upstream_named(world, names[i])->prefill_ns = prefill_ns;
+    }
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < 200; i++) {
+        last = ask(world, i % 6, 5 + i % 27, i * 7 * UB_SECOND);
+    }
+    ub_world_run(world);
+    struct ub_sim_upstream *home =
+        ub_world_upstream_named(world, ub_world_result(world, last).upstream->name);
+    home->first.mean_ns += 3 * UB_SECOND;
+    uint64_t started = home->started;
+    for (uint32_t i = 0; i < 20; i++) {
+        ask(world, 199 % 6, 30, ub_world_now(world) + i * 20 * UB_SECOND);
+    }
+    ub_world_run(world);
+    started = home->started - started;
+    UB_CHECK(ub_world_broken(world) == NULL, "every promise was kept");
+    ub_world_free(world);
+    return started;
+}
+
+static void test_delay(void)
+{
+    uint64_t cheap = turns_at_home(0);
+    UB_CHECK(cheap <= 5, "prompts cost nothing: home is left, %d of 20 there", (int)cheap);
+    uint64_t dear = turns_at_home(UB_MS);
+    UB_CHECK(dear >= 15, "6,200 tokens cost 6 s: 3 s are waited, %d of 20 there", (int)dear);
+}
+
 /* The prompt says more about the cache than the client's address. */
 static void test_before_client(void)
 {
@@ -191,6 +226,7 @@ int main(void)
     test_half();
     test_explores();
     test_before_client();
+    test_delay();
     test_conversations();
     test_one_prefix_for_all();
     test_ejected();
