@@ -11,6 +11,32 @@ static struct ub_world *slow(void)
     return world;
 }
 
+/* Also while everybody is full, and between two tries. */
+static void test_not_only_while_trying(void)
+{
+    struct ub_world *world = slow();
+    ub_world_upstream_named(world, "slow")->concurrency = 1;
+    ub_world_request(world, 0);
+    ub_world_request(world, UB_SECOND);
+    ub_world_run_until(world, 34 * UB_SECOND);
+    UB_CHECK(ub_world_result(world, 2).heartbeats == 3, "in the line");
+    ub_world_free(world);
+    world = ub_world_new((struct ub_world_options){.draw = 0.5});
+    struct ub_sim_upstream *busy = ub_world_upstream(world, "busy", 100 * UB_MS);
+    busy->fault = UB_FAULT_BUSY_503;
+    busy->fault_left = 1;
+    busy->retry_after_ns = 25 * UB_SECOND;
+    ub_world_request(world, 0);
+    UB_CHECK_TRACE(world, "[     0 ms] r1 arrived: start 1 on busy (only candidate)\n"
+                          "[    10 ms] r1 ended 1 upstream_busy, not before 25010 ms: nothing\n"
+                          "[ 10000 ms] woken: r1 heartbeat (still waiting)\n"
+                          "[ 20000 ms] woken: r1 heartbeat (still waiting)\n"
+                          "[ 25079 ms] woken: r1 start 2 on busy (after backing off)\n"
+                          "[ 25179 ms] r1 first token 2: forward 2 (first payload)\n"
+                          "[ 26179 ms] r1 ended 2 ok: finish (complete)\n");
+    ub_world_free(world);
+}
+
 int main(void)
 {
     struct ub_world *world = slow();
@@ -52,28 +78,6 @@ int main(void)
                           "[ 14000 ms] woken: r1 cancel 1 (out of time), r1 answer 504 deadline, "
                           "come back in 1125 ms (out of time)\n");
     ub_world_free(world);
-
-    /* Also while everybody is full, and between two tries. */
-    world = slow();
-    ub_world_upstream_named(world, "slow")->concurrency = 1;
-    ub_world_request(world, 0);
-    ub_world_request(world, UB_SECOND);
-    ub_world_run_until(world, 34 * UB_SECOND);
-    UB_CHECK(ub_world_result(world, 2).heartbeats == 3, "in the line");
-    ub_world_free(world);
-    world = ub_world_new((struct ub_world_options){.draw = 0.5});
-    struct ub_sim_upstream *busy = ub_world_upstream(world, "busy", 100 * UB_MS);
-    busy->fault = UB_FAULT_BUSY_503;
-    busy->fault_left = 1;
-    busy->retry_after_ns = 25 * UB_SECOND;
-    ub_world_request(world, 0);
-    UB_CHECK_TRACE(world, "[     0 ms] r1 arrived: start 1 on busy (only candidate)\n"
-                          "[    10 ms] r1 ended 1 upstream_busy, not before 25010 ms: nothing\n"
-                          "[ 10000 ms] woken: r1 heartbeat (still waiting)\n"
-                          "[ 20000 ms] woken: r1 heartbeat (still waiting)\n"
-                          "[ 25079 ms] woken: r1 start 2 on busy (after backing off)\n"
-                          "[ 25179 ms] r1 first token 2: forward 2 (first payload)\n"
-                          "[ 26179 ms] r1 ended 2 ok: finish (complete)\n");
-    ub_world_free(world);
+    test_not_only_while_trying();
     return ub_test_done();
 }
