@@ -46,7 +46,7 @@ struct ub_model_policy {
     ub_ns first_token_max_ns;
     ub_ns total_ns;           /* until the commit point */
     ub_ns stall_ns;           /* no payload for this long after the commit point = broken */
-    ub_ns slot_wait_ns;       /* longest wait for a free slot when everything is full */
+    ub_ns slot_wait_ns;       /* longest wait for a free slot, over all tries of a request */
     ub_ns heartbeat_after_ns; /* first heartbeat comment of a waiting stream; 0 = none */
     ub_ns heartbeat_every_ns;
     struct ub_retry_policy retry;
