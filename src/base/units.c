@@ -168,7 +168,8 @@ const char *ub_rate_print(double per_s, char out[UB_UNIT_TEXT])
 {
     for (size_t i = 0; i < UB_COUNT(rates); i++) {
         double count = per_s * 3600 / (double)rates[i].size;
-        if (fabs(count - nearbyint(count)) < 1e-9 * fmax(count, 1)) {
+        if (count < 1e15 &&
+            fabs(count - (double)(uint64_t)(count + 0.5)) < 1e-9 * (count > 1 ? count : 1)) {
             snprintf(out, UB_UNIT_TEXT, "%.0f%s", count, rates[i].name);
             return out;
         }

@@ -1,7 +1,6 @@
 #include "gateway/account.h"
 
 #include "gateway/attempt.h"
-#include <math.h>
 
 #define BYTES_PER_TOKEN 4 /* of text; English prose has a little more, code and Chinese less */
 
@@ -32,7 +31,7 @@ int64_t ub_account_cost(const struct ub_upstream_config *upstream,
     bool has_price = upstream->price_input >= 0 || upstream->price_output >= 0;
     double nanos = part(input - cached, upstream->price_input) + part(cached, cached_price) +
                    part(output, upstream->price_output);
-    return has_price ? (int64_t)llround(nanos) : -1;
+    return has_price ? (int64_t)(nanos + 0.5) : -1;
 }
 
 static void estimate(struct ub_account *account, const struct ub_request *request,

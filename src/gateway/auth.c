@@ -1,8 +1,11 @@
 #include "gateway/auth.h"
 
+/* SHA-256 by its plain functions: EVP would start the whole provider machinery, half a megabyte
+ * that a gateway without TLS needs for nothing else, and allocate for every key. They are out of
+ * favour since OpenSSL 3.0, but stay. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <pthread.h>
+#include <openssl/sha.h>
 
 /* The field of this name when it is there exactly once. */
 static bool only_value(const struct ub_http_head *head, struct ub_slice name, bool *there,
@@ -42,53 +45,22 @@ struct ub_slice ub_auth_key(const struct ub_http_head *head)
     return none;
 }
 
-/* Fetched once and kept, and a context kept by each thread: looking SHA-256 up by EVP_sha256(), or
- * making a context, for every key takes longer than hashing it. */
-static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
-static EVP_MD *sha256;
-static pthread_key_t contexts;
-
-static void free_context(void *context)
+void ub_auth_hash(struct ub_slice key, uint8_t out[32])
 {
-    EVP_MD_CTX_free(context);
-}
-
-static void fetch_sha256(void)
-{
-    if (pthread_key_create(&contexts, free_context) == 0) {
-        sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    }
-}
-
-static EVP_MD_CTX *context_of_thread(void)
-{
-    EVP_MD_CTX *context = pthread_getspecific(contexts);
-    if (context == NULL) {
-        context = EVP_MD_CTX_new();
-        if (context != NULL && pthread_setspecific(contexts, context) != 0) {
-            EVP_MD_CTX_free(context);
-            context = NULL;
-        }
-    }
-    return context;
-}
-
-bool ub_auth_hash(struct ub_slice key, uint8_t out[32])
-{
-    pthread_once(&sha256_once, fetch_sha256);
-    EVP_MD_CTX *context = sha256 == NULL ? NULL : context_of_thread();
-    return context != NULL && EVP_DigestInit_ex2(context, sha256, NULL) == 1 &&
-           EVP_DigestUpdate(context, key.ptr, key.len) == 1 &&
-           EVP_DigestFinal_ex(context, out, NULL) == 1;
+    SHA256_CTX context; /* see OPENSSL_SUPPRESS_DEPRECATED above */
+    SHA256_Init(&context);
+    SHA256_Update(&context, key.ptr, key.len);
+    SHA256_Final(out, &context);
 }
 
 int ub_auth_tenant(const struct ub_config *config, struct ub_slice key)
 {
     uint8_t hash[32];
     int found = -1;
-    if (key.len == 0 || !ub_auth_hash(key, hash)) {
+    if (key.len == 0) {
         return -1;
     }
+    ub_auth_hash(key, hash);
     for (uint32_t i = 0; i < config->tenant_count; i++) {
         const struct ub_tenant_config *tenant = &config->tenants[i];
         for (uint32_t j = 0; j < tenant->key_count; j++) {

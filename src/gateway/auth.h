@@ -9,8 +9,8 @@
  * Empty when there is none, or when the deciding field is there twice or malformed. */
 struct ub_slice ub_auth_key(const struct ub_http_head *head);
 
-/* SHA-256 of a key, as the configuration has it. False without memory. */
-bool ub_auth_hash(struct ub_slice key, uint8_t out[32]);
+/* SHA-256 of a key, as the configuration has it. */
+void ub_auth_hash(struct ub_slice key, uint8_t out[32]);
 
 /* Index of the tenant whose key this is, or -1. Looks at every key of every tenant whatever it
  * finds, so that the time tells nothing about them. */

@@ -57,7 +57,7 @@ static const struct {
 static void hex_of(const char *key, char out[65])
 {
     uint8_t hash[32];
-    UB_CHECK(ub_auth_hash(ub_slice_of(key), hash), "hash of %s", key);
+    ub_auth_hash(ub_slice_of(key), hash);
     for (int i = 0; i < 32; i++) {
         snprintf(out + (ptrdiff_t)2 * i, 3, "%02x", hash[i]);
     }

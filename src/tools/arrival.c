@@ -1,5 +1,6 @@
 #include "tools/arrival.h"
 
+#include "base/real.h"
 #include <math.h>
 
 static double open_unit(struct ub_random *random)
@@ -9,8 +10,13 @@ static double open_unit(struct ub_random *random)
 
 double ub_draw_normal(struct ub_random *random)
 {
-    double radius = sqrt(-2.0 * log(open_unit(random)));
-    return radius * cos(2.0 * M_PI * ub_random_unit(random)); /* Box and Muller 1958 */
+    double x, square;
+    do { /* a point in the unit circle: Marsaglia and Bray 1964 */
+        x = 2.0 * ub_random_unit(random) - 1.0;
+        double y = 2.0 * ub_random_unit(random) - 1.0;
+        square = x * x + y * y;
+    } while (square >= 1.0 || square == 0.0);
+    return x * sqrt(-2.0 * ub_log(square) / square);
 }
 
 /* Marsaglia and Tsang 2000; for shapes below 1 by way of shape + 1. */
@@ -18,7 +24,7 @@ double ub_draw_gamma(struct ub_random *random, double shape)
 {
     double boost = 1.0;
     if (shape < 1.0) {
-        boost = pow(open_unit(random), 1.0 / shape);
+        boost = ub_exp(ub_log(open_unit(random)) / shape);
         shape += 1.0;
     }
     double d = shape - 1.0 / 3.0;
@@ -30,7 +36,7 @@ double ub_draw_gamma(struct ub_random *random, double shape)
             continue;
         }
         v = v * v * v;
-        if (log(open_unit(random)) < 0.5 * x * x + d - d * v + d * log(v)) {
+        if (ub_log(open_unit(random)) < 0.5 * x * x + d - d * v + d * ub_log(v)) {
             return boost * d * v;
         }
     }

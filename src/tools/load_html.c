@@ -1,7 +1,7 @@
 #include "tools/load_result.h"
 
+#include "base/real.h"
 #include "base/slice.h"
-#include <math.h>
 #include <string.h>
 
 #define WIDTH      860.0
@@ -9,6 +9,7 @@
 #define LEFT       64.0
 #define BOTTOM     28.0
 #define TOP        12.0
+#define LN_10      2.302585092994046
 #define POINTS_MAX 430u /* two pixels each; longer runs are put together */
 
 static const char style[] =
@@ -38,13 +39,22 @@ static void add_escaped(struct ub_buf *out, struct ub_slice text)
     }
 }
 
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 /* A round number at or above `value`, for the top of an axis. */
 static double round_up(double value)
 {
     if (value <= 0) {
         return 1;
     }
-    double step = pow(10, floor(log10(value)));
+    double step = 1;
+    for (; step > value; step /= 10) {
+    }
+    for (; step * 10 <= value; step *= 10) {
+    }
     static const double steps[] = {1, 1.5, 2, 3, 4, 5, 6, 8, 10};
     for (size_t i = 0; i < UB_COUNT(steps); i++) {
         if (steps[i] * step >= value) {
@@ -116,7 +126,7 @@ static bool next_point(const struct ub_load_result *r, uint32_t *at, struct poin
         point->sum.failed += s->failed;
         point->sum.firsts += s->firsts;
         point->sum.first_sum_ms += s->first_sum_ms;
-        point->sum.first_max_ms = fmax(point->sum.first_max_ms, s->first_max_ms);
+        point->sum.first_max_ms = larger(point->sum.first_max_ms, s->first_max_ms);
     }
     return true;
 }
@@ -134,7 +144,7 @@ static void chart_outcomes(const struct ub_load_result *r, struct ub_buf *out)
     double most = 0;
     struct point p;
     for (uint32_t at = 0; next_point(r, &at, &p);) {
-        most = fmax(most, fmax(p.sum.due, p.sum.whole + p.sum.failed) / p.span);
+        most = larger(most, larger(p.sum.due, p.sum.whole + p.sum.failed) / p.span);
     }
     double top = round_up(most);
     begin_chart(out, "Requests that ended, per second: whole (green), failed or cut (red)", top,
@@ -160,7 +170,7 @@ static void chart_first_token(const struct ub_load_result *r, struct ub_buf *out
     double most = 0;
     struct point p;
     for (uint32_t at = 0; next_point(r, &at, &p);) {
-        most = fmax(most, p.sum.first_max_ms / 1000);
+        most = larger(most, p.sum.first_max_ms / 1000);
     }
     double top = round_up(most);
     begin_chart(out, "First token, from the intended send time: mean (green), slowest (red)", top,
@@ -194,7 +204,7 @@ static void chart_percentiles(const struct ub_load_result *r, struct ub_buf *out
                  {&r->lateness, "#999", "sent late by"}};
     double most = 0;
     for (size_t i = 0; i < UB_COUNT(lines); i++) {
-        most = fmax(most, (double)lines[i].h->max / 1e9);
+        most = larger(most, (double)lines[i].h->max / 1e9);
     }
     double top = round_up(most);
     begin_chart(out, "Percentiles: first token (green), total (blue), sent late by (grey)", top,
@@ -206,7 +216,7 @@ static void chart_percentiles(const struct ub_load_result *r, struct ub_buf *out
         ub_buf_printf(out, "<path class=\"l\" stroke=\"%s\" d=\"", lines[i].colour);
         for (int k = 0; k <= 200; k++) {
             double nines = 4.0 * k / 200;
-            double s = (double)ub_histogram_quantile(lines[i].h, 1 - pow(10, -nines)) / 1e9;
+            double s = (double)ub_histogram_quantile(lines[i].h, 1 - ub_exp(-nines * LN_10)) / 1e9;
             ub_buf_printf(out, "%s%.1f %.1f", k == 0 ? "M" : "L", LEFT + (WIDTH - LEFT) * k / 200,
                           y_of(s, top));
         }

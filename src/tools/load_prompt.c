@@ -1,5 +1,6 @@
 #include "tools/load_prompt.h"
 
+#include "base/real.h"
 #include "tools/arrival.h"
 #include <math.h>
 #include <stdlib.h>
@@ -17,10 +18,10 @@ bool ub_lengths_parse(const char *text, struct ub_lengths *lengths)
         if (*end != '\0' || !(mean >= 1 && mean <= TOKENS_MAX && cv > 0 && cv <= 100)) {
             return false;
         }
-        double variance = log(1.0 + cv * cv);
+        double variance = ub_log(1.0 + cv * cv);
         lengths->lognormal = true;
         lengths->sigma = sqrt(variance);
-        lengths->mu = log(mean) - variance / 2;
+        lengths->mu = ub_log(mean) - variance / 2;
         return true;
     }
     unsigned long min = strtoul(text, &end, 10);
@@ -36,7 +37,7 @@ bool ub_lengths_parse(const char *text, struct ub_lengths *lengths)
 uint32_t ub_lengths_draw(const struct ub_lengths *lengths, struct ub_random *random)
 {
     if (lengths->lognormal) {
-        double value = exp(lengths->mu + lengths->sigma * ub_draw_normal(random));
+        double value = ub_exp(lengths->mu + lengths->sigma * ub_draw_normal(random));
         return value < 1 ? 1 : value > TOKENS_MAX ? TOKENS_MAX : (uint32_t)(value + 0.5);
     }
     return lengths->min + ub_random_below(random, lengths->max - lengths->min + 1);
