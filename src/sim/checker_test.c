@@ -21,6 +21,7 @@ static const struct ub_brain_limits limits = {.requests = 4,
 /* Upstream 0 takes two at a time; two attempts, ten seconds, a retry budget of nothing.
  *   arrive  once  leave              events; the body of `once` cannot be sent again
  *   first:N  ok:N                    the attempt's first payload, its good end
+ *   said:N  reset:N                  all of it was said; the connection breaks
  *   busy:N  fail:N  fault:N          429, 500 and 400 instead
  *   start:N@U  forward:N  cancel:N   actions; beat, finish, answer, pass:N, cut, drop as well
  *   late:N                           cancelled for its silence
@@ -58,6 +59,9 @@ static const struct {
     {"a retry after the commit point", "arrive start:1@0 first:1 forward:1 busy:1 start:2@1",
      "answered already"},
     {"a good end of a broken answer", "arrive start:1@0 first:1 forward:1 fail:1 finish",
+     "without a complete"},
+    {"only the end is missing", "arrive start:1@0 first:1 forward:1 said:1 reset:1 finish", NULL},
+    {"more than the end is missing", "arrive start:1@0 first:1 forward:1 reset:1 finish",
      "without a complete"},
     {"an error after the beginning", "arrive start:1@0 first:1 forward:1 fail:1 answer",
      "has begun"},
@@ -149,10 +153,8 @@ static const struct {
     const char *word;
     enum ub_error error;
 } endings[] = {
-    {"ok", UB_ERR_OK},
-    {"busy", UB_ERR_THROTTLED},
-    {"fail", UB_ERR_UPSTREAM_ERROR},
-    {"fault", UB_ERR_BAD_REQUEST},
+    {"ok", UB_ERR_OK},       {"busy", UB_ERR_THROTTLED},    {"fail", UB_ERR_UPSTREAM_ERROR},
+    {"reset", UB_ERR_RESET}, {"fault", UB_ERR_BAD_REQUEST},
 };
 
 static bool table_word(struct play *p, const char *word)
@@ -186,6 +188,8 @@ static void play_word(struct play *p, const char *word, unsigned number, unsigne
                    .type = UB_ACT_START, .attempt = p->attempt, .upstream = (uint16_t)upstream});
     } else if (strcmp(word, "first") == 0) {
         tell(p, (struct ub_event){.type = UB_EV_FIRST_PAYLOAD});
+    } else if (strcmp(word, "said") == 0) {
+        tell(p, (struct ub_event){.type = UB_EV_ANSWERED});
     } else if (strcmp(word, "leave") == 0) {
         tell(p, (struct ub_event){.type = UB_EV_CLIENT_LEFT, .left = UB_ERR_CLIENT_GONE});
     } else if (strcmp(word, "wait") == 0) {
