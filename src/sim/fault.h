@@ -20,31 +20,33 @@ enum ub_fault_place {
 };
 
 /*    name              place    error             pause          words */
-#define UB_FAULTS(X)                                                              \
-    X(NONE, NOTHING, OK, 0, "none")                                               \
-    X(CONNECT_REFUSED, CONNECT, CONNECT_REFUSED, 0, "connect refused")            \
-    X(CONNECT_HANG, CONNECT, CONNECT_FAILED, 5 * UB_SECOND, "connect hangs")      \
-    X(RESET, HEAD, RESET, 0, "reset before the head")                             \
-    X(SILENT, HEAD, OK, UB_NEVER, "silent")                                       \
-    X(THROTTLED, HEAD, THROTTLED, 0, "429")                                       \
-    X(ERROR_500, HEAD, UPSTREAM_ERROR, 0, "500")                                  \
-    X(BUSY_503, HEAD, UPSTREAM_BUSY, 0, "503")                                    \
-    X(BUSY_529, HEAD, UPSTREAM_BUSY, 0, "529")                                    \
-    X(BAD_REQUEST, HEAD, BAD_REQUEST, 0, "400")                                   \
-    X(KEY_REFUSED, HEAD, KEY_REFUSED, 0, "401")                                   \
-    X(NO_BALANCE, HEAD, NO_BALANCE, 0, "402")                                     \
-    X(MODEL_MISSING, HEAD, MODEL_MISSING, 0, "404")                               \
-    X(CONTEXT_TOO_LONG, HEAD, CONTEXT_TOO_LONG, 0, "context too long")            \
-    X(CONTENT_REFUSED, HEAD, CONTENT_REFUSED, 0, "content refused")               \
-    X(LATE, FIRST, OK, 8 * UB_SECOND, "late first token")                         \
-    X(EMPTY, FIRST, EMPTY_ANSWER, 0, "empty answer")                              \
-    X(NO_RESOURCE, FIRST, NO_RESOURCE, 0, "insufficient resource")                \
-    X(CUT, MIDWAY, RESET, 0, "cut midway")                                        \
-    X(STALL, MIDWAY, OK, UB_NEVER, "stalls midway")                               \
-    X(HICCUP, MIDWAY, OK, 5 * UB_SECOND, "pauses midway")                         \
-    X(MALFORMED, MIDWAY, BAD_ANSWER, 0, "malformed event midway")                 \
-    X(NO_RESOURCE_MIDWAY, MIDWAY, NO_RESOURCE, 0, "insufficient resource midway") \
-    X(NO_DONE, END, TRUNCATED, 0, "no [DONE]")                                    \
+#define UB_FAULTS(X)                                                               \
+    X(NONE, NOTHING, OK, 0, "none")                                                \
+    X(CONNECT_REFUSED, CONNECT, CONNECT_REFUSED, 0, "connect refused")             \
+    X(CONNECT_HANG, CONNECT, CONNECT_FAILED, 5 * UB_SECOND, "connect hangs")       \
+    X(RESET, HEAD, RESET, 0, "reset before the head")                              \
+    X(SILENT, HEAD, OK, UB_NEVER, "silent")                                        \
+    X(THROTTLED, HEAD, THROTTLED, 0, "429")                                        \
+    X(ERROR_500, HEAD, UPSTREAM_ERROR, 0, "500")                                   \
+    X(BUSY_503, HEAD, UPSTREAM_BUSY, 0, "503")                                     \
+    X(BUSY_529, HEAD, UPSTREAM_BUSY, 0, "529")                                     \
+    X(BAD_REQUEST, HEAD, BAD_REQUEST, 0, "400")                                    \
+    X(KEY_REFUSED, HEAD, KEY_REFUSED, 0, "401")                                    \
+    X(NO_BALANCE, HEAD, NO_BALANCE, 0, "402")                                      \
+    X(MODEL_MISSING, HEAD, MODEL_MISSING, 0, "404")                                \
+    X(CONTEXT_TOO_LONG, HEAD, CONTEXT_TOO_LONG, 0, "context too long")             \
+    X(CONTENT_REFUSED, HEAD, CONTENT_REFUSED, 0, "content refused")                \
+    X(LATE, FIRST, OK, 8 * UB_SECOND, "late first token")                          \
+    X(EMPTY, FIRST, EMPTY_ANSWER, 0, "empty answer")                               \
+    X(NO_RESOURCE, FIRST, NO_RESOURCE, 0, "insufficient resource")                 \
+    X(CUT, MIDWAY, RESET, 0, "cut midway")                                         \
+    X(STALL, MIDWAY, OK, UB_NEVER, "stalls midway")                                \
+    X(HICCUP, MIDWAY, OK, 5 * UB_SECOND, "pauses midway")                          \
+    X(MALFORMED, MIDWAY, BAD_ANSWER, 0, "malformed event midway")                  \
+    X(NO_RESOURCE_MIDWAY, MIDWAY, NO_RESOURCE, 0, "insufficient resource midway")  \
+    X(NO_DONE, END, TRUNCATED, 0, "no [DONE]")                                     \
+    X(RESET_AT_END, END, RESET, 0, "reset instead of [DONE]")                      \
+    X(NO_RESOURCE_AT_END, END, NO_RESOURCE, 0, "insufficient resource at the end") \
     X(NO_END, END, OK, UB_NEVER, "complete, then silent")
 
 enum ub_fault {

@@ -17,6 +17,7 @@ static void test_fault(enum ub_fault fault, const char *want)
     first_of(world, fault);
     ub_world_ask(world, (struct ub_ask){0});
     UB_CHECK_TRACE(world, want);
+    UB_CHECK(ub_world_facts(world, "first").error_share > 0, "it speaks against the upstream");
     ub_world_free(world);
 }
 
@@ -45,6 +46,18 @@ int main(void)
                "[   100 ms] r1 first token 1: forward 1 (first payload)\n"
                "[  1100 ms] r1 answered 1: nothing\n"
                "[  1100 ms] r1 ended 1 truncated: finish (complete but for its end)\n");
+    test_fault(UB_FAULT_RESET_AT_END,
+               "[     0 ms] r1 arrived: start 1 on first (only candidate)\n"
+               "[   100 ms] r1 first token 1: forward 1 (first payload)\n"
+               "[  1100 ms] r1 answered 1: nothing\n"
+               "[  1100 ms] r1 ended 1 reset: finish (complete but for its end)\n");
+    /* An upstream that says that something went wrong is believed. */
+    test_fault(UB_FAULT_NO_RESOURCE_AT_END,
+               "[     0 ms] r1 arrived: start 1 on first (only candidate)\n"
+               "[   100 ms] r1 first token 1: forward 1 (first payload)\n"
+               "[  1100 ms] r1 answered 1: nothing\n"
+               "[  1100 ms] r1 ended 1 no_resource: cut stream_broken (broke after the commit "
+               "point)\n");
     test_it_counts();
     return ub_test_done();
 }
