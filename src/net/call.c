@@ -299,6 +299,9 @@ static void on_resume(struct ub_task *task)
 {
     struct ub_connection *connection = UB_OWNER(task, struct ub_connection, resume);
     struct ub_call *call = connection->call;
+    if (call == NULL) {
+        return; /* it ended before it could go on */
+    }
     struct ub_buf held = connection->held;
     connection->held = (struct ub_buf){0};
     struct ub_slice in = ub_buf_slice(&held);
@@ -489,7 +492,7 @@ void ub_call_resume(struct ub_call *call)
     if (call->connection == NULL) {
         return;
     }
-    if (call->connection->held.len > 0) {
+    if (call->connection->answered) { /* also with nothing held: the end may be all that is owed */
         ub_loop_post(call->origin->loop, &call->connection->resume);
     } else {
         ub_stream_resume(&call->connection->stream);

@@ -271,6 +271,19 @@ static void pausing(void)
 
     ub_noted_start(&call, loop, origin);
     call.pause_at_body = true;
+    ub_peer_say_text(&peer, GOOD);
+    UB_UNTIL(loop, strstr(ub_noted_told(&call), "body hello") != NULL);
+    ub_loop_turn(loop, UB_MS);
+    UB_CHECK_TEXT(ub_noted_told(&call), "head 200, body hello, ",
+                  "one that pauses at its last bytes has not ended");
+    ub_call_resume(&call.call);
+    ub_noted_ends(&call);
+    UB_CHECK_TEXT(ub_noted_told(&call), "head 200, body hello, ended ok",
+                  "but does when it goes on, though nothing more comes");
+    ub_buf_free(&call.told);
+
+    ub_noted_start(&call, loop, origin);
+    call.pause_at_body = true;
     ub_peer_say_text(&peer, "HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n");
     static char block[65536];
     size_t pushed = 0;
