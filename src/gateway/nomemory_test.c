@@ -19,6 +19,7 @@
 
 static const char *const plain[] = {
     "plain 503 {}", "plain 200 {\"choices\":[{\"message\":{\"content\":\"hi\"}}]}", NULL};
+static const char *const models[] = {"plain 200 {\"data\":[{\"id\":\"m\"}]}", NULL};
 static const char *const stream[] = {
     "stream\n" EVENT("h") "raw data: {\"choices\":[{\"delta\":{\"con\nwait 2\n"
                           "raw tent\":\"he\"}}]}\\n\\n\n" FINISH "done",
@@ -42,7 +43,7 @@ static void live(int orders, int reports)
     snprintf(yaml, sizeof yaml,
              "listen: 127.0.0.1:0\nthreads: 1\naccess_log: /dev/null\n"
              "upstreams: [{name: a, url: 'http://127.0.0.1:%u'}]\n"
-             "models: [{name: m, affinity: {cookie: c}, retry: {base: 1ms}}]\n",
+             "models: [{name: '*', affinity: {cookie: c}, retry: {base: 1ms}}]\n",
              upstream);
     struct ub_buf words = {0};
     struct ub_config *config = ub_config_parse("child", ub_slice_of(yaml), &words);
@@ -120,6 +121,17 @@ static void count(struct tally *tally, const struct ub_guest *guest, bool stream
     }
 }
 
+static struct ub_guest ask(uint16_t port, const char *body)
+{
+    if (body != NULL) {
+        return ub_guest_ask(port, "/chat/completions", "", body);
+    }
+    int fd = ub_guest_dial(port);
+    ub_guest_say(fd, "GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    return ub_guest_hear(fd);
+}
+
+/* `body` NULL: the list of models. */
 static void every_allocation(const char *name, const char *const *scripts, const char *body,
                              bool streamed)
 {
@@ -135,11 +147,11 @@ static void every_allocation(const char *name, const char *const *scripts, const
     while (failed && nth < 1000) {
         nth++;
         order(&child, nth);
-        struct ub_guest guest = ub_guest_ask(child.port, "/chat/completions", "", body);
+        struct ub_guest guest = ask(child.port, body);
         count(&tally, &guest, streamed);
         ub_guest_free(&guest);
         failed = order(&child, 0) >= nth;
-        guest = ub_guest_ask(child.port, "/chat/completions", "", body);
+        guest = ask(child.port, body);
         tally.dead_after += guest.status != 200 || !guest.whole;
         ub_guest_free(&guest);
     }
@@ -165,6 +177,7 @@ int main(void)
     every_allocation("a plain answer", plain,
                      "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}",
                      false);
+    every_allocation("a list of models", models, NULL, false);
     every_allocation("a stream", stream, "{\"model\":\"m\",\"stream\":true}", true);
     return ub_test_done();
 }
