@@ -9,6 +9,8 @@ on a busy machine they do not even stay.
   W2    2 KB POST, 1 KB answer, 64 connections, closed loop        CPU per request
   W2r   the same at a steady rate, open loop                       latency
   idle  connections that made one request and are kept             memory
+  many  10,000 streams (or as many as the limit of open files      slowest event
+        allows) with one event every 400 ms each
 
 The origin (source.c) and the client (sink.c) check what they get: a wrong byte ends the run.
 """
@@ -114,6 +116,15 @@ def wait_for_port(process, port):
     raise RuntimeError("it does not listen")
 
 
+def file_limit():
+    return min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 60000)
+
+
+def many_streams():
+    """A proxy holds two connections for each stream."""
+    return min(10000, file_limit() // 2 - 100)
+
+
 @contextlib.contextmanager
 def started(command, log):
     with open(log, "wb") as out:
@@ -133,7 +144,7 @@ def started(command, log):
 def proxy_running(proxy, origin):
     port = free_port()
     words = {"@PORT@": port, "@ORIGIN@": origin, "@DIR@": OUT, "@ADMIN@": free_port(),
-             "@CONNECTIONS@": min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 60000) // 2 - 100,
+             "@CONNECTIONS@": file_limit() // 2 - 100,
              "@KEY_SHA256@": hashlib.sha256(KEY.encode()).hexdigest()}
     text = (ROOT / "bench" / "proxies" / proxy.template).read_text()
     for word, value in words.items():
@@ -192,23 +203,41 @@ def measure(port, pid, options):
     return found
 
 
-def run_rounds(proxies, options):
-    rounds = []
-    with started([str(BUILD / "bench" / "bench_source")], OUT / "source.log") as source:
+@contextlib.contextmanager
+def origin_running(name, *words):
+    """The process's pid and its port."""
+    log = OUT / f"{name}.log"
+    with started([str(BUILD / "bench" / "bench_source"), *words], log) as source:
         deadline = time.monotonic() + 5
-        while not (text := (OUT / "source.log").read_text()).startswith("listening"):
+        while not (text := log.read_text()).startswith("listening"):
             if time.monotonic() > deadline:
                 raise RuntimeError("the origin does not start")
             time.sleep(0.02)
-        origin = int(text.split()[1])
+        yield source.pid, int(text.split()[1])
+
+
+def measure_many(port, pid, options):
+    return work("w1", port, pid, seconds=options.seconds, connections=many_streams())
+
+
+def run_rounds(proxies, options):
+    rounds = []
+    slow = ["--interval-us", "400000"]
+    with origin_running("source") as (source, origin), \
+            origin_running("source_many", *slow) as (many_source, many_origin):
         for number in range(options.rounds):
             shift = number % len(proxies)
             results = {}
             direct = argparse.Namespace(**{**vars(options), "work": set(options.work) - {"idle"}})
-            results["direct"] = measure(origin, source.pid, direct)
+            results["direct"] = measure(origin, source, direct)
+            if "many" in options.work:
+                results["direct"]["many"] = measure_many(many_origin, many_source, options)
             for proxy in proxies[shift:] + proxies[:shift]:
                 with proxy_running(proxy, origin) as (pid, port):
                     results[proxy.name] = measure(port, pid, options)
+                if "many" in options.work:
+                    with proxy_running(proxy, many_origin) as (pid, port):
+                        results[proxy.name]["many"] = measure_many(port, pid, options)
             rounds.append(results)
             print_round(number, results)
     return rounds
@@ -229,6 +258,8 @@ def print_round(number, results):
         for kind, unit in (("w1", "event"), ("w2", "request")):
             if kind in found:
                 words.append(f"{kind} {found[kind]['cpu_us']:6.2f} us/{unit}")
+        if "many" in found:
+            words.append(f"many {found['many']['max_us'] / 1000:4.0f} ms")
         say("  ".join(words))
 
 
@@ -253,6 +284,11 @@ def summarise(rounds, names, options):
                 for q in ("p50", "p99"):
                     mine[f"{kind}_added_{q}_us"] = spread(
                         [r[name][kind][f"{q}_us"] - r["direct"][kind][f"{q}_us"] for r in rounds])
+        if "many" in options.work:
+            mine["many_max_ms"] = spread([r[name]["many"]["max_us"] / 1000 for r in rounds])
+            mine["many_added_max_ms"] = spread(
+                [(r[name]["many"]["max_us"] - r["direct"]["many"]["max_us"]) / 1000 for r in rounds])
+            mine["many_rss_kib"] = spread([r[name]["many"]["memory"]["rss"] for r in rounds])
         mine["start_rss_kib"] = spread([r[name]["start"]["memory"]["rss"] for r in rounds])
         for kind, key in (("idle", "idle_bytes_per_connection"), ("w1", "w1_bytes_per_stream")):
             if kind in options.work:
@@ -273,6 +309,9 @@ ROWS = [
     ("w2_cpu_us", "W2: CPU per request, us", "{:.2f}"),
     ("w2r_added_p50_us", "W2 steady: added latency, median, us", "{:.0f}"),
     ("w2r_added_p99_us", "W2 steady: added latency, p99, us", "{:.0f}"),
+    ("many_max_ms", f"{many_streams():,} streams: slowest event, ms", "{:.0f}"),
+    ("many_added_max_ms", f"{many_streams():,} streams: beyond direct, ms", "{:.0f}"),
+    ("many_rss_kib", f"{many_streams():,} streams: memory, KiB", "{:.0f}"),
     ("start_rss_kib", "memory after start, KiB", "{:.0f}"),
     ("idle_bytes_per_connection", "memory per idle connection, bytes", "{:.0f}"),
     ("w1_bytes_per_stream", "memory per open stream, bytes", "{:.0f}"),
@@ -320,7 +359,8 @@ def arguments():
     parser.add_argument("--seconds", type=float, default=5, help="for each measurement")
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--rate", type=float, default=3000, help="of W2 at a steady rate")
-    parser.add_argument("--work", default="idle,w2,w2r,w1", help="which of idle, w2, w2r, w1")
+    parser.add_argument("--work", default="idle,w2,w2r,w1,many",
+                        help="which of idle, w2, w2r, w1, many")
     parser.add_argument("--proxies", default=",".join(p.name for p in PROXIES))
     parser.add_argument("--chart", type=pathlib.Path,
                         help="write the chart here; default docs/bench.svg when nothing is left out")
