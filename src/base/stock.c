@@ -3,16 +3,20 @@
 #include "base/alloc.h"
 #include <assert.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define KEPT_MAX 0
-#elif defined(__has_feature)
+#if defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define KEPT_MAX 0
+#define __SANITIZE_ADDRESS__ 1 /* as gcc says it */
 #endif
 #endif
-#ifndef KEPT_MAX
-#define KEPT_MAX UB_STOCK_MAX
+
+static uint32_t kept_max(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return 0;
+#else
+    return UB_STOCK_MAX;
 #endif
+}
 
 void *ub_stock_take(struct ub_stock *stock, size_t size)
 {
@@ -26,7 +30,7 @@ void *ub_stock_take(struct ub_stock *stock, size_t size)
 
 void ub_stock_give(struct ub_stock *stock, void *block)
 {
-    if (block != NULL && stock != NULL && stock->count < KEPT_MAX) {
+    if (block != NULL && stock != NULL && stock->count < kept_max()) {
         stock->blocks[stock->count++] = block;
     } else {
         ub_free(block);

@@ -149,6 +149,7 @@ enum ub_action_type {
     X(OUT_OF_ATTEMPTS, "out of attempts")                 \
     X(OUT_OF_BUDGET, "retry budget spent")                \
     X(OUT_OF_TIME, "out of time")                         \
+    X(NO_TIME_TO_RETRY, "no time to retry")               \
     X(NOBODY_LEFT, "nobody left to try")                  \
     X(CANNOT_RETRY, "cannot be sent again")               \
     X(QUEUE_FULL, "queue full")                           \

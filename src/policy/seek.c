@@ -298,7 +298,7 @@ static void back_off(struct ub_brain *brain, struct request *request, ub_ns not_
                            ub_ns_max(floor, not_before), ub_random_unit(random));
     at = ub_ns_max(at, now + PAUSE_MIN_NS);
     if (at >= request->deadline) {
-        give_up(brain, request, UB_WHY_OUT_OF_TIME, now, random);
+        give_up(brain, request, UB_WHY_NO_TIME_TO_RETRY, now, random);
         return;
     }
     leave_line(brain, request);

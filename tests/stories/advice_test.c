@@ -1,6 +1,6 @@
 /* A refusal says when to come back: when the soonest of the upstreams lets calls through again, with
  * up to a quarter on top, never more than a minute. A wait that would end behind the deadline is not
- * begun. */
+ * begun: the refusal says busy at once, not a deadline later. */
 #include "sim/world.h"
 
 static void test_rests(ub_ns near_ns, ub_ns far_ns, const char *want)
@@ -49,14 +49,14 @@ int main(void)
         40 * UB_SECOND, 20 * UB_SECOND,
         "[     0 ms] r1 arrived: start 1 on near (balanced)\n"
         "[    10 ms] r1 ended 1 throttled, not before 40010 ms: start 2 on far (retry elsewhere)\n"
-        "[    20 ms] r1 ended 2 throttled, not before 20020 ms: answer 504 deadline, come back in "
-        "24580 ms (out of time)\n");
+        "[    20 ms] r1 ended 2 throttled, not before 20020 ms: answer 503 all_busy, come back in "
+        "24580 ms (no time to retry)\n");
     test_rests(
         5 * UB_MINUTE, 5 * UB_MINUTE,
         "[     0 ms] r1 arrived: start 1 on near (balanced)\n"
         "[    10 ms] r1 ended 1 throttled, not before 300010 ms: start 2 on far (retry elsewhere)\n"
-        "[    20 ms] r1 ended 2 throttled, not before 300020 ms: answer 504 deadline, come back in "
-        "60000 ms (out of time)\n");
+        "[    20 ms] r1 ended 2 throttled, not before 300020 ms: answer 503 all_busy, come back in "
+        "60000 ms (no time to retry)\n");
     test_ejected();
     return ub_test_done();
 }
