@@ -116,6 +116,15 @@ def wait_for_port(process, port):
     raise RuntimeError("it does not listen")
 
 
+# The proxy has a core of its own, and the origin and the client share another one: what the
+# scheduler makes of three busy processes on two cores is no property of a proxy.
+PROXY_CORE, REST_CORE = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
+
+
+def on_core(core, command):
+    return ["taskset", "-c", str(core), *command]
+
+
 def file_limit():
     return min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 60000)
 
@@ -126,9 +135,10 @@ def many_streams():
 
 
 @contextlib.contextmanager
-def started(command, log):
+def started(command, log, core):
     with open(log, "wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=OUT)
+        process = subprocess.Popen(on_core(core, command), stdout=out, stderr=subprocess.STDOUT,
+                                   cwd=OUT)
     try:
         yield process
     finally:
@@ -152,7 +162,7 @@ def proxy_running(proxy, origin):
     config = OUT / proxy.template
     config.write_text(text)
     command = [part.replace("@CONFIG@", str(config)) for part in proxy.command]
-    with started(command, OUT / f"{proxy.name}.log") as process:
+    with started(command, OUT / f"{proxy.name}.log", PROXY_CORE) as process:
         wait_for_port(process, port)
         yield process.pid, port
 
@@ -165,7 +175,7 @@ def work(kind, port, pid, **options):
     command = [str(BUILD / "bench" / "bench_sink"), kind, "--port", str(port), "--key", KEY]
     for name, value in options.items():
         command += [f"--{name}", str(value)]
-    sink = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    sink = subprocess.Popen(on_core(REST_CORE, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     before, after, memory, result = 0, 0, None, None
     for line in sink.stdout:
         if line == "begin\n":
@@ -207,7 +217,7 @@ def measure(port, pid, options):
 def origin_running(name, *words):
     """The process's pid and its port."""
     log = OUT / f"{name}.log"
-    with started([str(BUILD / "bench" / "bench_source"), *words], log) as source:
+    with started([str(BUILD / "bench" / "bench_source"), *words], log, REST_CORE) as source:
         deadline = time.monotonic() + 5
         while not (text := log.read_text()).startswith("listening"):
             if time.monotonic() > deadline:

@@ -250,11 +250,16 @@ static bool flush(struct ub_attempt *attempt)
     return !attempt->held.failed;
 }
 
-static void first_payload(struct ub_attempt *attempt)
+static void note_payload(struct ub_attempt *attempt)
 {
     attempt->progress_at = now_of(attempt);
     ub_metrics_observe(attempt->request->worker->shard, UB_METRIC_ATTEMPT_FIRST_TOKEN,
                        attempt->site->slot, attempt->progress_at - attempt->started_at);
+}
+
+static void first_payload(struct ub_attempt *attempt)
+{
+    note_payload(attempt);
     tell(attempt, &(struct ub_event){.type = UB_EV_FIRST_PAYLOAD});
 }
 
@@ -361,10 +366,7 @@ static void plain_over(struct ub_attempt *attempt)
         keep(&attempt->request->empty, attempt, false);
     }
     if (error == UB_ERR_OK) {
-        first_payload(attempt);
-        if (attempt->mute) {
-            return;
-        }
+        note_payload(attempt); /* it came with its end, and the brain need not hear of it apart */
     }
     end(attempt, error);
 }

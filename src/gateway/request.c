@@ -137,8 +137,12 @@ static void forward(struct ub_request *request, const struct ub_action *action)
 
 static void finish(struct ub_request *request, const struct ub_action *action)
 {
+    struct ub_attempt *attempt = ub_attempt_find(request, action->attempt);
+    if (!attempt->forwarded) { /* its first payload was its end, too */
+        forward(request, action);
+    }
     if (request->exchange != NULL) {
-        ub_attempt_finish(ub_attempt_find(request, action->attempt));
+        ub_attempt_finish(attempt);
     }
     ub_request_end(request, UB_ERR_OK, action->reason);
 }

@@ -1,7 +1,6 @@
 #include "net/client.h"
 
 #include "base/alloc.h"
-#include "base/digits.h"
 #include "base/embed.h"
 
 #include <assert.h>
@@ -35,6 +34,7 @@ static void on_idle_over(struct ub_deadline *deadline)
 }
 
 static void on_resume(struct ub_task *task);
+static void on_send(struct ub_task *task);
 
 struct ub_connection *ub_connection_new(struct ub_origin *origin, struct ub_dial *dial)
 {
@@ -46,6 +46,7 @@ struct ub_connection *ub_connection_new(struct ub_origin *origin, struct ub_dial
     connection->dial = dial;
     connection->idle_due.expired = on_idle_over;
     connection->resume.run = on_resume;
+    connection->send.run = on_send;
     ub_http1_init(&connection->parser, UB_HTTP1_RESPONSES, &response_limits);
     return connection;
 }
@@ -62,6 +63,7 @@ void ub_connection_close(struct ub_connection *connection)
     connection->call = NULL;
     ub_deadline_disarm(&connection->idle_due);
     ub_task_drop(&connection->resume);
+    ub_task_drop(&connection->send);
     ub_http1_close(&connection->parser);
     ub_buf_free(&connection->held);
     ub_stream_close(&connection->stream, false);
@@ -111,16 +113,11 @@ void ub_call_failed(struct ub_call *call, enum ub_error error, const char *words
     fail(call, error, words);
 }
 
-static bool is_sent(const struct ub_sending *sending)
-{
-    return sending == NULL || sending->part_now == sending->part_count;
-}
-
 /* Once the answer has begun, what is wholly sent is never sent again. */
 static void forget_request(struct ub_connection *connection)
 {
     struct ub_call *call = connection->call;
-    if (call != NULL && is_sent(call->sending)) {
+    if (call != NULL && ub_sending_is_done(call->sending)) {
         ub_sending_give(connection->origin, call->sending);
         call->sending = NULL;
     }
@@ -130,8 +127,8 @@ static void forget_request(struct ub_connection *connection)
 static void complete(struct ub_connection *connection, size_t rest)
 {
     struct ub_call *call = connection->call;
-    bool reusable = connection->parser.keep_alive && is_sent(call->sending) && rest == 0 &&
-                    !connection->send_failed && !connection->stream.input_over;
+    bool reusable = connection->parser.keep_alive && ub_sending_is_done(call->sending) &&
+                    rest == 0 && !connection->send_failed && !connection->stream.input_over;
     let_go(call);
     if (reusable) {
         ub_buf_free(&connection->held);
@@ -148,7 +145,7 @@ static void complete(struct ub_connection *connection, size_t rest)
 static bool send_on(struct ub_connection *connection)
 {
     struct ub_sending *sending = connection->call->sending;
-    if (connection->send_failed || is_sent(sending)) {
+    if (connection->send_failed || ub_sending_is_done(sending)) {
         return !connection->send_failed;
     }
     struct ub_slice parts[1 + UB_CALL_BODY_MAX];
@@ -162,22 +159,12 @@ static bool send_on(struct ub_connection *connection)
         ub_stream_want_write(&connection->stream, false);
         return false;
     }
-    size_t left = (size_t)taken;
-    while (!is_sent(sending)) {
-        size_t of_part = sending->part[sending->part_now].len - sending->part_sent;
-        if (left < of_part) {
-            sending->part_sent += left;
-            break;
-        }
-        left -= of_part;
-        sending->part_now++;
-        sending->part_sent = 0;
-    }
-    ub_stream_want_write(&connection->stream, !is_sent(sending));
+    ub_sending_took(sending, (size_t)taken);
+    ub_stream_want_write(&connection->stream, !ub_sending_is_done(sending));
     return true;
 }
 
-static bool send_from_start(struct ub_call *call, struct ub_connection *connection)
+static void join(struct ub_call *call, struct ub_connection *connection)
 {
     call->state = RUNNING;
     call->connection = connection;
@@ -189,12 +176,12 @@ static bool send_from_start(struct ub_call *call, struct ub_connection *connecti
     if (call->paused) {
         ub_stream_pause(&connection->stream);
     }
-    return send_on(connection);
 }
 
 void ub_call_connected(struct ub_call *call, struct ub_connection *connection)
 {
-    send_from_start(call, connection); /* if it fails, reading will tell */
+    join(call, connection);
+    send_on(connection); /* if it fails, reading will tell */
 }
 
 static void dial(struct ub_call *call)
@@ -217,6 +204,16 @@ static bool retry_stale(struct ub_connection *connection)
     ub_connection_close(connection);
     dial(call);
     return true;
+}
+
+/* The requests of a turn go out one after the other: each write wakes the peer, and a peer that is
+ * woken for each single one costs us a switch of the processor as well. */
+static void on_send(struct ub_task *task)
+{
+    struct ub_connection *connection = UB_OWNER(task, struct ub_connection, send);
+    if (!send_on(connection)) {
+        retry_stale(connection);
+    }
 }
 
 /* ---- reading ---- */
@@ -283,6 +280,10 @@ static void on_input(struct ub_stream *stream, struct ub_slice bytes)
     struct ub_call *call = connection->call;
     if (call == NULL) { /* nobody asked it anything */
         ub_connection_close(connection);
+        return;
+    }
+    if (ub_task_is_posted(&connection->send)) { /* not asked yet, so these bytes are no answer */
+        retry_stale(connection);
         return;
     }
     connection->answered = true;
@@ -384,61 +385,6 @@ const struct ub_stream_handler ub_connection_handler = {
 
 /* ---- verbs ---- */
 
-static bool wants_length(struct ub_slice method)
-{
-    return ub_slice_is(method, "POST") || ub_slice_is(method, "PUT") ||
-           ub_slice_is(method, "PATCH");
-}
-
-static void write_target(struct ub_buf *out, const struct ub_origin *origin,
-                         const struct ub_call_request *request)
-{
-    if (origin->proxy_host == NULL || origin->tls) {
-        ub_http1_write_request(out, request->method, request->target);
-        return;
-    }
-    struct ub_buf absolute = {0}; /* a proxy wants to know the host (RFC 9112, 3.2.2) */
-    ub_buf_printf(&absolute, "http://%s%.*s", origin->authority, UB_SLICE_ARG(request->target));
-    out->failed = out->failed || absolute.failed;
-    ub_http1_write_request(out, request->method, ub_buf_slice(&absolute));
-    ub_buf_free(&absolute);
-    if (origin->proxy_credentials != NULL) {
-        ub_http1_write_field(out, UB_LIT("Proxy-Authorization"),
-                             ub_slice_of(origin->proxy_credentials));
-    }
-}
-
-/* False without memory. */
-static bool copy_request(struct ub_sending *sending, const struct ub_origin *origin,
-                         const struct ub_call_request *request)
-{
-    assert(request->body_count <= UB_CALL_BODY_MAX);
-    struct ub_buf *head = &sending->head;
-    size_t length = 0;
-    for (uint32_t i = 0; i < request->body_count; i++) {
-        length += request->body[i].len;
-        if (request->body[i].len > 0) {
-            sending->part[1 + sending->part_count++] = request->body[i];
-        }
-    }
-    write_target(head, origin, request);
-    ub_http1_write_field(head, UB_LIT("Host"), ub_slice_of(origin->authority));
-    ub_buf_add_slice(head, request->lines);
-    for (uint32_t i = 0; i < request->field_count; i++) {
-        ub_http1_write_field(head, request->fields[i].name, request->fields[i].value);
-    }
-    if (length > 0 || wants_length(request->method)) {
-        char room[UB_DIGITS_MAX];
-        ub_http1_write_field(head, UB_LIT("Content-Length"), ub_digits(length, room));
-    }
-    ub_http1_write_end(head);
-    sending->part[0] = ub_buf_slice(head);
-    sending->part_count++;
-    sending->connect_by_ns = request->connect_by_ns;
-    sending->head_request = ub_slice_is(request->method, "HEAD");
-    return !head->failed;
-}
-
 void ub_call_start(struct ub_call *call, struct ub_origin *origin,
                    const struct ub_call_request *request)
 {
@@ -448,7 +394,7 @@ void ub_call_start(struct ub_call *call, struct ub_origin *origin,
     call->paused = call->reused = false;
     call->task = (struct ub_task){.run = run_failed};
     call->sending = ub_sending_take(origin);
-    if (call->sending == NULL || !copy_request(call->sending, origin, request)) {
+    if (call->sending == NULL || !ub_sending_write(call->sending, origin, request)) {
         fail_soon(call, UB_ERR_NO_MEMORY, "no memory");
         return;
     }
@@ -458,9 +404,8 @@ void ub_call_start(struct ub_call *call, struct ub_origin *origin,
         return;
     }
     call->reused = true;
-    if (!send_from_start(call, kept)) {
-        retry_stale(kept);
-    }
+    join(call, kept);
+    ub_loop_post(origin->loop, &kept->send);
 }
 
 void ub_call_cancel(struct ub_call *call)

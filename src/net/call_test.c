@@ -1,4 +1,4 @@
-/* Calls to upstreams that are bare sockets: answers, pools, stale connections, limits. */
+/* Calls to upstreams that are bare sockets: answers, pauses, limits. Their pool: pool_test.c. */
 #include "base/alloc.h"
 #include "base/test.h"
 #include "net/noted_call.h"
@@ -157,95 +157,6 @@ static void requests(void)
     ub_origin_free(origin);
 }
 
-/* ---- the pool ---- */
-
-static void good_answer(struct ub_noted_call *call, struct ub_peer *peer)
-{
-    ub_peer_hears(peer, "\r\n\r\n");
-    ub_buf_clear(&peer->heard);
-    ub_peer_say_text(peer, GOOD);
-    ub_noted_ends(call);
-    ub_buf_free(&call->told);
-}
-
-static void pool(void)
-{
-    struct ub_noted_call call;
-    origin = ub_noted_origin(loop, port, "127.0.0.1", "");
-    ub_noted_start(&call, loop, origin);
-    struct ub_peer peer = ub_peer_accept(loop, listener);
-    good_answer(&call, &peer);
-    ub_noted_start(&call, loop, origin);
-    good_answer(&call, &peer);
-    UB_CHECK(call.error == UB_ERR_OK && call.call.reused, "a connection is used again");
-
-    ub_noted_start(&call, loop, origin);
-    ub_peer_hears(&peer, "\r\n\r\n");
-    ub_peer_close(&peer, true); /* it dies with our request on it */
-    struct ub_peer fresh = ub_peer_accept(loop, listener);
-    good_answer(&call, &fresh);
-    UB_CHECK(call.error == UB_ERR_OK && !call.call.reused,
-             "one that died before an answer is replaced unseen");
-    ub_noted_start(&call, loop, origin);
-    ub_peer_hears(&fresh, "\r\n\r\n");
-    ub_peer_say_text(&fresh, "HTTP/1.1 200 OK\r\n");
-    ub_loop_turn(loop, UB_MS);
-    ub_peer_close(&fresh, false);
-    ub_noted_ends(&call);
-    UB_CHECK_TEXT(ub_noted_told(&call), "ended reset",
-                  "but not when a byte of the answer had come");
-    ub_buf_free(&call.told);
-
-    ub_noted_start(&call, loop, origin);
-    fresh = ub_peer_accept(loop, listener);
-    good_answer(&call, &fresh);
-    ub_peer_close(&fresh, false); /* dies idle */
-    ub_loop_turn(loop, UB_MS);
-    ub_loop_turn(loop, UB_MS);
-    ub_noted_start(&call, loop, origin);
-    fresh = ub_peer_accept(loop, listener);
-    good_answer(&call, &fresh);
-    UB_CHECK(call.error == UB_ERR_OK, "one that died idle is not used");
-    ub_peer_say_text(&fresh, GOOD);
-    UB_CHECK(ub_peer_sees_end(&fresh), "one that speaks unasked is closed");
-    ub_peer_close(&fresh, false);
-
-    ub_origin_free(origin);
-}
-
-static void pool_bounds(void)
-{
-    struct ub_noted_call call, other;
-    struct ub_peer peer, peers[3];
-    struct ub_noted_call calls[3];
-    origin = ub_noted_origin(loop, port, "127.0.0.1", "");
-    for (int i = 0; i < 3; i++) {
-        ub_noted_start(&calls[i], loop, origin);
-        peers[i] = ub_peer_accept(loop, listener);
-    }
-    for (int i = 0; i < 3; i++) {
-        good_answer(&calls[i], &peers[i]);
-    }
-    UB_CHECK(ub_peer_sees_end(&peers[0]), "above its size the pool closes the oldest");
-    ub_noted_start(&other, loop, origin);
-    good_answer(&other, &peers[2]);
-    UB_CHECK(other.error == UB_ERR_OK && other.call.reused, "the newest is used first");
-    for (int i = 0; i < 3; i++) {
-        ub_peer_close(&peers[i], false);
-    }
-    ub_origin_free(origin);
-
-    struct ub_origin_options brief = {
-        .host = UB_LIT("127.0.0.1"), .port = port, .idle_max = 1, .idle_ns = 20 * UB_MS};
-    origin = ub_origin_new(loop, &brief);
-    ub_noted_start(&call, loop, origin);
-    peer = ub_peer_accept(loop, listener);
-    good_answer(&call, &peer);
-    UB_CHECK(ub_peer_sees_end(&peer), "an idle connection is closed after its time");
-    ub_peer_close(&peer, false);
-    ub_origin_free(origin);
-}
-
 /* ---- pausing and cancelling ---- */
 
 static void pausing(void)
@@ -358,7 +269,7 @@ static void connecting(void)
     UB_CHECK(UB_UNTIL(loop, probes == 2) && probed == UB_ERR_OK, "a good probe");
     struct ub_peer peer = ub_peer_accept(loop, listener);
     ub_noted_start(&call, loop, origin);
-    good_answer(&call, &peer);
+    ub_noted_good_answer(&call, &peer);
     UB_CHECK(call.call.reused, "leaves its connection in the pool");
     ub_peer_close(&peer, false);
     ub_origin_free(origin);
@@ -403,7 +314,7 @@ static void plain_proxy(void)
                            "GET http://model.example/v1/x?y HTTP/1.1\r\n"
                            "Proxy-Authorization: Basic dXNlcjpwYXNz\r\nHost: model.example\r\n"),
              "a proxy gets the whole URL and its credentials");
-    good_answer(&call, &peer);
+    ub_noted_good_answer(&call, &peer);
     UB_CHECK(call.error == UB_ERR_OK, "and answers");
     ub_peer_close(&peer, false);
     ub_origin_free(origin);
@@ -459,8 +370,6 @@ int main(void)
     answers();
     floods();
     requests();
-    pool();
-    pool_bounds();
     pausing();
     connecting();
     plain_proxy();

@@ -1,7 +1,7 @@
 /* client.h - connections to an upstream and how they come to be. Private to net/call.
  *
- * Three files: call.c sends requests and reads answers, dial.c makes a connection (names, happy
- * eyeballs, proxy, TLS), origin.c keeps the pool.
+ * Four files: call.c sends requests and reads answers, sending.c is what is sent, dial.c makes a
+ * connection (names, happy eyeballs, proxy, TLS), origin.c keeps the pool.
  *
  * A connection belongs to exactly one of: a dial (until it is ready), a call, the pool, or nobody
  * (closed, waiting for its memory to go).
@@ -41,10 +41,11 @@ struct ub_connection {
     struct ub_http1 parser;
     struct ub_deadline idle_due;
     struct ub_task resume;
-    struct ub_buf held; /* read, but the call is paused */
-    bool answered;      /* a byte of the answer came */
-    bool head_seen;     /* its head was handed on */
-    bool send_failed;   /* the socket takes nothing more; the answer may still come */
+    struct ub_task send; /* of a request, when this turn's events are handled */
+    struct ub_buf held;  /* read, but the call is paused */
+    bool answered;       /* a byte of the answer came */
+    bool head_seen;      /* its head was handed on */
+    bool send_failed;    /* the socket takes nothing more; the answer may still come */
 };
 
 struct ub_origin {
@@ -65,9 +66,16 @@ struct ub_origin {
     uint32_t spare_count;
 };
 
-/* origin.c */
+/* sending.c */
 struct ub_sending *ub_sending_take(struct ub_origin *origin); /* NULL without memory */
-void ub_sending_give(struct ub_origin *origin, struct ub_sending *sending);
+void ub_sending_give(struct ub_origin *origin, struct ub_sending *sending); /* NULL is fine */
+/* What is to be sent; the body stays the caller's. False without memory. */
+bool ub_sending_write(struct ub_sending *sending, const struct ub_origin *origin,
+                      const struct ub_call_request *request);
+void ub_sending_took(struct ub_sending *sending, size_t len); /* the socket took so much more */
+bool ub_sending_is_done(const struct ub_sending *sending);    /* NULL: yes */
+
+/* origin.c */
 struct ub_connection *ub_pool_take(struct ub_origin *origin); /* the newest, or NULL */
 void ub_pool_give(struct ub_connection *connection);
 

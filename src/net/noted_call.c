@@ -80,3 +80,12 @@ struct ub_origin *ub_noted_origin(struct ub_loop *loop, uint16_t to, const char 
                                               .idle_ns = 5 * UB_SECOND};
     return ub_origin_new(loop, &options);
 }
+
+void ub_noted_good_answer(struct ub_noted_call *noted, struct ub_peer *peer)
+{
+    ub_peer_hears(peer, "\r\n\r\n");
+    ub_buf_clear(&peer->heard);
+    ub_peer_say_text(peer, UB_NOTED_GOOD);
+    ub_noted_ends(noted);
+    ub_buf_free(&noted->told);
+}

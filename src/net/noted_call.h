@@ -21,6 +21,10 @@ extern const struct ub_call_handler ub_noted_handler;
 struct ub_call_request ub_noted_request(const struct ub_slice *body, uint32_t count);
 void ub_noted_start(struct ub_noted_call *noted, struct ub_loop *loop, struct ub_origin *to);
 bool ub_noted_ends(struct ub_noted_call *noted); /* waits for it */
+/* The peer hears the call's request and answers it, and the call ends. */
+#define UB_NOTED_GOOD "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+void ub_noted_good_answer(struct ub_noted_call *noted, struct ub_peer *peer);
+
 const char *ub_noted_told(struct ub_noted_call *noted);
 
 struct ub_origin *ub_noted_origin(struct ub_loop *loop, uint16_t to, const char *host,

@@ -7,39 +7,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define SPARE_MAX 16
-
-/* ---- what calls send ---- */
-
-struct ub_sending *ub_sending_take(struct ub_origin *origin)
-{
-    struct ub_sending *sending = origin->spare;
-    if (sending == NULL) {
-        return ub_calloc(1, sizeof *sending);
-    }
-    origin->spare = sending->next;
-    origin->spare_count--;
-    struct ub_buf head = sending->head;
-    ub_buf_clear(&head);
-    *sending = (struct ub_sending){.head = head};
-    return sending;
-}
-
-void ub_sending_give(struct ub_origin *origin, struct ub_sending *sending)
-{
-    if (sending == NULL) {
-        return;
-    }
-    if (origin->spare_count >= SPARE_MAX || sending->head.cap > 4096) {
-        ub_buf_free(&sending->head);
-        ub_free(sending);
-        return;
-    }
-    sending->next = origin->spare;
-    origin->spare = sending;
-    origin->spare_count++;
-}
-
 /* ---- the pool ---- */
 
 static void leave_pool(struct ub_connection *connection)

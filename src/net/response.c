@@ -5,6 +5,9 @@
 #include <assert.h>
 #include <string.h>
 
+#define SHORT_MAX  4096 /* bytes of a body that is copied behind its head */
+#define HEAD_GUESS 384
+
 static struct ub_server_conn *of_exchange(const struct ub_exchange *exchange)
 {
     return (struct ub_server_conn *)(uintptr_t)exchange;
@@ -182,6 +185,8 @@ bool ub_exchange_respond(struct ub_exchange *exchange, int status,
     }
     conn->responded = conn->head_held = true;
     conn->length_left = length;
+    ub_buf_reserve(&conn->out,
+                   HEAD_GUESS + (length > 0 && length <= SHORT_MAX ? (size_t)length : 0));
     ub_http1_write_status(&conn->out, status);
     for (uint32_t i = 0; i < count; i++) {
         ub_http1_write_field(&conn->out, fields[i].name, fields[i].value);
@@ -202,6 +207,13 @@ static bool send_chunk(struct ub_server_conn *conn, const struct ub_slice *parts
     return ub_server_conn_write(conn, framed, count + 2);
 }
 
+/* A short answer that is all there waits in `out` for the end of this turn: see on_send in call.c. */
+static bool is_short_and_whole(const struct ub_server_conn *conn, size_t total)
+{
+    return conn->head_held && conn->length_left == 0 && total <= SHORT_MAX &&
+           !ub_deadline_is_armed(&conn->output_due);
+}
+
 static bool send_some(struct ub_server_conn *conn, const struct ub_slice *parts, uint32_t count)
 {
     size_t total = total_of(parts, count);
@@ -216,6 +228,9 @@ static bool send_some(struct ub_server_conn *conn, const struct ub_slice *parts,
             return break_off(conn, UB_GONE_ABORTED); /* it would become the next response */
         }
         conn->length_left -= (int64_t)total;
+    }
+    if (is_short_and_whole(conn, total)) {
+        return queue(conn, parts, count, 0);
     }
     return ub_server_conn_write(conn, parts, count);
 }
@@ -256,6 +271,10 @@ void ub_exchange_end(struct ub_exchange *exchange)
         return;
     }
     conn->ended = true;
+    if (conn->head_held && !conn->chunked) {
+        ub_server_conn_settle_soon(conn, UB_GONE_DONE);
+        return;
+    }
     struct ub_slice last = UB_LIT("0\r\n\r\n");
     if (!ub_server_conn_write(conn, &last, conn->chunked && !conn->head_request ? 1 : 0)) {
         return;
@@ -268,7 +287,11 @@ void ub_exchange_end(struct ub_exchange *exchange)
 void ub_exchange_abort(struct ub_exchange *exchange)
 {
     struct ub_server_conn *conn = of_exchange(exchange);
-    break_off(conn, UB_GONE_ABORTED);
+    if (conn->ended && conn->head_held) {
+        conn->keep_alive = false; /* the answer is whole, and goes out with this turn */
+    } else {
+        break_off(conn, UB_GONE_ABORTED);
+    }
 }
 
 void ub_exchange_pause_body(struct ub_exchange *exchange)

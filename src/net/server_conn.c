@@ -351,6 +351,12 @@ static void settle(struct ub_task *task)
         ub_server_conn_end(conn, why);
         return;
     }
+    if (conn->head_held && !ub_server_conn_write(conn, NULL, 0)) {
+        return; /* broken: it settles anew */
+    }
+    if (conn->out.len > 0) {
+        return; /* the socket is full: flushed, it settles anew */
+    }
     bool again = conn->keep_alive && conn->request_whole && !conn->until_close && !conn->broken;
     leave_exchange(conn, UB_GONE_DONE);
     if (conn->phase == UB_PHASE_CLOSED) {
