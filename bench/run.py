@@ -151,10 +151,10 @@ def started(command, log, core):
 
 
 @contextlib.contextmanager
-def proxy_running(proxy, origin):
+def proxy_running(proxy, origin, slots=4096):
     port = free_port()
     words = {"@PORT@": port, "@ORIGIN@": origin, "@DIR@": OUT, "@ADMIN@": free_port(),
-             "@CONNECTIONS@": file_limit() // 2 - 100,
+             "@CONNECTIONS@": file_limit() // 2 - 100, "@SLOTS@": slots,
              "@KEY_SHA256@": hashlib.sha256(KEY.encode()).hexdigest()}
     text = (ROOT / "bench" / "proxies" / proxy.template).read_text()
     for word, value in words.items():
@@ -246,7 +246,7 @@ def run_rounds(proxies, options):
                 with proxy_running(proxy, origin) as (pid, port):
                     results[proxy.name] = measure(port, pid, options)
                 if "many" in options.work:
-                    with proxy_running(proxy, many_origin) as (pid, port):
+                    with proxy_running(proxy, many_origin, 2 * file_limit()) as (pid, port):
                         results[proxy.name]["many"] = measure_many(port, pid, options)
             rounds.append(results)
             print_round(number, results)

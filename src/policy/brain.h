@@ -58,7 +58,8 @@ enum ub_event_type {
     UB_EV_ARRIVED,       /* a request with everything we need to know about it */
     UB_EV_FIRST_PAYLOAD, /* an attempt has its first payload; may it be forwarded? */
     UB_EV_PROGRESS,      /* more payload came; at least every quarter of the model's stall time */
-    UB_EV_ENDED,         /* an attempt is over: complete (OK) or broken */
+    UB_EV_ENDED,         /* an attempt is over: complete (OK) or broken. OK without a first payload
+                            before: it came with its end, and FINISH lets it be forwarded */
     UB_EV_CLIENT_LEFT,   /* the client is gone, or too slow (see `error`) */
     UB_EV_WOKEN,         /* wake_at of this worker has come */
     UB_EV_PROBED,        /* the answer to a PROBE action */

@@ -187,6 +187,9 @@ static void carry_out(struct ub_world *w, const struct ub_action *action)
         }
         break;
     case UB_ACT_FINISH:
+        if (r->result.forwarded == 0) { /* a whole answer, which goes out with its end */
+            r->result.forwarded = w->now - w->options.origin;
+        }
         ub_world_request_over(w, r, UB_SIM_FINISHED, action);
         break;
     case UB_ACT_ANSWER:

@@ -235,7 +235,11 @@ static void serve(struct ub_world *w, struct ub_sim_attempt *a)
         }
         first += a->body_end - before;
     }
-    plan(w, a, UB_STAGE_FIRST, ask->whole ? a->body_end : first);
+    if (ask->whole) {
+        end_with(w, a, UB_ERR_OK, a->body_end); /* its first payload is its end, too */
+    } else {
+        plan(w, a, UB_STAGE_FIRST, first);
+    }
 }
 
 /* The next thing of an attempt that has begun to speak: a mark, its fault, or its end. */
