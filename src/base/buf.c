@@ -14,6 +14,14 @@ void ub_buf_free(struct ub_buf *buf)
     buf->failed = false;
 }
 
+void ub_buf_wipe(struct ub_buf *buf)
+{
+    if (buf->ptr != NULL) {
+        explicit_bzero(buf->ptr, buf->cap);
+    }
+    ub_buf_free(buf);
+}
+
 void ub_buf_clear(struct ub_buf *buf)
 {
     buf->len = 0;

@@ -22,6 +22,7 @@ struct ub_buf {
 };
 
 void ub_buf_free(struct ub_buf *buf);             /* leaves an empty, usable buffer */
+void ub_buf_wipe(struct ub_buf *buf);             /* the same; its bytes are overwritten first */
 void ub_buf_clear(struct ub_buf *buf);            /* length 0, error gone, memory kept */
 void ub_buf_drop(struct ub_buf *buf, size_t len); /* removes the first len bytes */
 void ub_buf_printf(struct ub_buf *buf, const char *format, ...)

@@ -3,12 +3,6 @@
 #include "base/alloc.h"
 #include <assert.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1 /* as gcc says it */
-#endif
-#endif
-
 static uint32_t kept_max(void)
 {
 #ifdef __SANITIZE_ADDRESS__

@@ -4,13 +4,12 @@
 #include "http/http1.h"
 #include <string.h>
 
+#define LINES_MAX 256 /* bytes of the lines, without the key */
+
 static void free_lines(struct ub_site *site)
 {
     for (size_t i = 0; i < UB_COUNT(site->lines); i++) {
-        if (site->lines[i].ptr != NULL) {
-            explicit_bzero(site->lines[i].ptr, site->lines[i].cap);
-        }
-        ub_buf_free(&site->lines[i]);
+        ub_buf_wipe(&site->lines[i]);
     }
 }
 
@@ -56,7 +55,7 @@ static bool write_lines(struct ub_site *site, bool stream)
     const char *key = site->config->key;
     size_t key_len = key == NULL ? 0 : strlen(key);
     /* All of it at once: growing would leave copies of the key behind. */
-    if (ub_buf_reserve(out, 256 + key_len) == NULL) {
+    if (ub_buf_reserve(out, LINES_MAX + key_len) == NULL) {
         return false;
     }
     ub_http1_write_field(out, UB_LIT("Content-Type"), UB_LIT("application/json"));

@@ -122,7 +122,7 @@ static bool take_credentials(struct ub_origin *origin, struct ub_slice user_info
     ub_buf_add(&out, "", 1);
     origin->proxy_credentials = out.ptr;
     bool ok = !out.failed && !plain.failed;
-    ub_buf_free(&plain);
+    ub_buf_wipe(&plain);
     return ok;
 }
 
@@ -199,6 +199,9 @@ void ub_origin_free(struct ub_origin *origin)
     ub_free(origin->host);
     ub_free(origin->authority);
     ub_free(origin->proxy_host);
+    if (origin->proxy_credentials != NULL) {
+        explicit_bzero(origin->proxy_credentials, strlen(origin->proxy_credentials));
+    }
     ub_free(origin->proxy_credentials);
     ub_free(origin);
 }

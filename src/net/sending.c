@@ -5,8 +5,11 @@
 #include "base/digits.h"
 
 #include <assert.h>
+#include <string.h>
 
-#define SPARE_MAX 16
+#define SPARE_MAX      16   /* kept for the next call... */
+#define SPARE_HEAD_MAX 4096 /* ...with heads of at most so many bytes */
+#define HEAD_GUESS     512
 
 struct ub_sending *ub_sending_take(struct ub_origin *origin)
 {
@@ -27,10 +30,13 @@ void ub_sending_give(struct ub_origin *origin, struct ub_sending *sending)
     if (sending == NULL) {
         return;
     }
-    if (origin->spare_count >= SPARE_MAX || sending->head.cap > 4096) {
-        ub_buf_free(&sending->head);
+    if (origin->spare_count >= SPARE_MAX || sending->head.cap > SPARE_HEAD_MAX) {
+        ub_buf_wipe(&sending->head);
         ub_free(sending);
         return;
+    }
+    if (sending->head.len > 0) {
+        explicit_bzero(sending->head.ptr, sending->head.len); /* the upstream's key is in it */
     }
     sending->next = origin->spare;
     origin->spare = sending;
@@ -73,6 +79,7 @@ bool ub_sending_write(struct ub_sending *sending, const struct ub_origin *origin
             sending->part[1 + sending->part_count++] = request->body[i];
         }
     }
+    ub_buf_reserve(head, HEAD_GUESS + request->lines.len); /* growing leaves copies of the key */
     write_target(head, origin, request);
     ub_http1_write_field(head, UB_LIT("Host"), ub_slice_of(origin->authority));
     ub_buf_add_slice(head, request->lines);
