@@ -82,6 +82,29 @@ static void a_used_up_budget(void)
     ub_stage_close(&stage);
 }
 
+/* Whole on this side, and nothing more to come that would wake it. */
+static void a_body_that_waits_at_its_last_byte(void)
+{
+    static const char *const slow[] = {"hang", GOOD, NULL};
+    struct ub_stage stage = {0};
+    ub_stage_actor(&stage, slow);
+    ub_stage_open(&stage, "memory: 1MiB\ntimeouts: {body: 4s}\nmodels: [{name: m}]\n");
+    char *big = body_of(1040000), *small = body_of(20000);
+    int first = ub_guest_dial(stage.port), second = ub_guest_dial(stage.port);
+    say_request(first, big);
+    UB_AWAIT(ub_actor_requests(&stage, 0) == 1);
+    size_t before = atomic_load(&stage.gateway->budget.memory);
+    say_request(second, small);
+    UB_AWAIT(atomic_load(&stage.gateway->budget.memory) > before);
+    close(first);
+    struct ub_guest guest = ub_guest_hear(second);
+    UB_CHECK(guest.status == 200, "a body that waits for memory at its last byte goes on");
+    ub_guest_free(&guest);
+    free(big);
+    free(small);
+    ub_stage_close(&stage);
+}
+
 struct crowd {
     uint16_t port;
     atomic_bool *stop;
@@ -175,6 +198,7 @@ int main(void)
 {
     a_large_body_is_sent_again();
     a_used_up_budget();
+    a_body_that_waits_at_its_last_byte();
     reloads();
     return ub_test_done();
 }

@@ -78,6 +78,8 @@ static void on_body(struct ub_exchange *exchange, struct ub_slice chunk)
     note("body %zu, ", chunk.len);
     if (target_is(exchange, "/cut-in-body")) {
         ub_exchange_abort(exchange);
+    } else if (target_is(exchange, "/pause-in-body")) {
+        ub_exchange_pause_body(exchange);
     }
 }
 

@@ -311,12 +311,13 @@ static void on_input(struct ub_stream *stream, struct ub_slice bytes)
     set_reading(conn);
 }
 
-/* Goes on with what was read before, then with reading. */
+/* Goes on with what was read before, then with reading. Also with nothing held: a body that was
+ * paused at its last byte is owed its end. */
 static void read_on(struct ub_server_conn *conn)
 {
+    struct ub_slice in = ub_buf_slice(&conn->held);
+    parse(conn, &in);
     if (conn->held.len > 0) {
-        struct ub_slice in = ub_buf_slice(&conn->held);
-        parse(conn, &in);
         ub_buf_drop(&conn->held, conn->held.len - in.len);
     }
     if (conn->held.len == 0) {

@@ -315,6 +315,22 @@ static void slow_reader(void)
     UB_CHECK(UB_UNTIL(ub_answerer.loop, ub_answerer_was_told("end, ")),
              "after it, all of it comes");
     ub_peer_close(&peer, false);
+    UB_UNTIL(ub_answerer.loop, ub_answerer_was_told("gone"));
+
+    ub_buf_clear(&ub_answerer.told);
+    peer = ub_answerer_dial();
+    ub_peer_say_text(&peer,
+                     "POST /pause-in-body HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+    UB_UNTIL(ub_answerer.loop, ub_answerer_was_told("body 3, "));
+    ub_loop_turn(ub_answerer.loop, UB_MS);
+    UB_CHECK_TEXT(ub_answerer_told(), "head /pause-in-body, body 3, ",
+                  "one that is paused at its last byte has not ended");
+    if (ub_answerer.running != NULL) {
+        ub_exchange_resume_body(ub_answerer.running);
+    }
+    UB_CHECK(UB_UNTIL(ub_answerer.loop, ub_answerer_was_told("body 3, end, ")),
+             "but does when it goes on, though nothing more comes");
+    ub_peer_close(&peer, false);
     ub_answerer_close();
 }
 
