@@ -8,9 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define FIRST_ROOM \
-    ((size_t)4096) /* most chats fit, see TRAFFIC figures in docs/ARCHITECTURE.md \
-                    */
+/* Most chats fit. */
+#define FIRST_ROOM ((size_t)4096)
 
 bool ub_budget_has_room(struct ub_budget *budget)
 {

@@ -110,7 +110,8 @@ struct ub_config *ub_config_from_environment(struct ub_buf *problems);
 int ub_config_model(const struct ub_config *config, struct ub_slice name);
 
 /* What to call that model when asking `upstream` for it; `asked` is the public name that the client
- * used, which is what a "*" passes on where the upstream has no name of its own for it. The bytes belong to the configuration or to `asked`. */
+ * used, which is what a "*" passes on where the upstream has no name of its own for it. The bytes
+ * belong to the configuration or to `asked`. */
 struct ub_slice ub_config_upstream_model(const struct ub_config *config, uint32_t upstream,
                                          uint32_t model, struct ub_slice asked);
 

@@ -17,7 +17,8 @@ static uint16_t spare(uint16_t *first_free, uint16_t next_free, uint32_t *used, 
     *first_free = next_free;
     if (index == 0) {
         assert(*used < limit);
-        index = (uint16_t)++ * used;
+        (*used)++;
+        index = (uint16_t)*used;
     }
     return index;
 }

@@ -3,11 +3,12 @@
  * The checker keeps its own account of requests, attempts and routes and never looks into the
  * brain. The first promise that is broken is kept as words; later ones are its consequences.
  *
- * Promises: a reason with every action; one terminal action per request and no attempt running after it; attempts numbered
- * from 1, one at a time, no more than the policy's; START only on upstreams of the routes that the
- * request arrived with, never over a known concurrency, never twice on a silent one, never after a
- * client's fault, never again for a body that cannot be sent again; FORWARD once; FINISH, CUT only after it, ANSWER only before; DROP only for a
- * client that left; heartbeats not early; nobody past its deadline; extra attempts within budget;
+ * Promises: a reason with every action; one terminal action per request and no attempt running
+ * after it; attempts numbered from 1, one at a time, no more than the policy's; START only on
+ * upstreams of the routes that the request arrived with, never over a known concurrency, never twice
+ * on a silent one, never after a client's fault, never again for a body that cannot be sent again;
+ * FORWARD once; CUT only after it, ANSWER only before; FINISH only for a complete answer, or after
+ * FORWARD for one that lacks but its end; DROP only for a client that left; heartbeats not early; nobody past its deadline; extra attempts within budget;
  * a slot is used for another upstream only when nothing runs there.
  */
 #ifndef UB_SIM_CHECKER_H
