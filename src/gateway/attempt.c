@@ -271,14 +271,17 @@ static void stream_over(struct ub_attempt *attempt)
     end(attempt, attempt->relay.error);
 }
 
-/* At most four words about progress in the time after which silence counts as a stall. */
+/* At most four words about progress in the time after which silence counts as a stall; but what
+ * follows on an end takes that back at once. */
 static void progress(struct ub_attempt *attempt)
 {
     const struct ub_request *request = attempt->request;
     const struct ub_routes *routes = &request->view->setup->config->routes;
     ub_ns now = now_of(attempt);
-    if (now - attempt->progress_at >= routes->models[request->model].policy.stall_ns / 4) {
+    if (now - attempt->progress_at >= routes->models[request->model].policy.stall_ns / 4 ||
+        attempt->answered_at != 0) {
         attempt->progress_at = now;
+        attempt->answered_at = 0;
         tell(attempt, &(struct ub_event){.type = UB_EV_PROGRESS});
     }
 }
@@ -419,9 +422,8 @@ void ub_attempt_resume(struct ub_attempt *attempt)
 
 void ub_attempt_still_alive(struct ub_attempt *attempt)
 {
-    if (!attempt->mute) {
+    if (!attempt->mute && !ub_grace_hold(attempt)) {
         progress(attempt);
-        ub_grace_hold(attempt);
     }
 }
 

@@ -5,8 +5,13 @@
 static bool is_complete(const struct ub_attempt *attempt)
 {
     uint32_t choices = attempt->request->choices;
-    return !attempt->mute && attempt->forwarded && attempt->kind == UB_ATTEMPT_STREAM &&
-           choices != 0 && attempt->relay.finished >= choices;
+    const struct ub_relay *relay = &attempt->relay;
+    if (attempt->mute || !attempt->forwarded || attempt->kind != UB_ATTEMPT_STREAM ||
+        choices == 0 || choices > UB_CHOICES_MAX) {
+        return false;
+    }
+    uint64_t all = (1ull << choices) - 1;
+    return (relay->finished & all) == all && relay->open == 0;
 }
 
 static void tell(struct ub_attempt *attempt, ub_ns now)
@@ -26,11 +31,14 @@ void ub_grace_look(struct ub_attempt *attempt)
     }
 }
 
-void ub_grace_hold(struct ub_attempt *attempt)
+bool ub_grace_hold(struct ub_attempt *attempt)
 {
     ub_ns now = ub_loop_now(attempt->request->worker->loop);
-    if (is_complete(attempt) && attempt->answered_at != 0 &&
-        now - attempt->answered_at >= AGAIN_NS) {
+    if (!is_complete(attempt) || attempt->answered_at == 0) {
+        return false;
+    }
+    if (now - attempt->answered_at >= AGAIN_NS) {
         tell(attempt, now);
     }
+    return true;
 }

@@ -119,7 +119,8 @@ static enum ub_relay_found take(struct ub_relay *relay)
     }
     relay->events++;
     relay->payload += chunk.payload;
-    relay->finished += chunk.finished;
+    relay->finished |= chunk.finished;
+    relay->open = (relay->open & ~chunk.finished) | chunk.open;
     relay->text_bytes += chunk.text_bytes;
     if (chunk.payload && relay->payload == 1) {
         return UB_RELAY_PAYLOAD;

@@ -30,8 +30,9 @@ struct ub_relay {
     uint32_t part_count;
     uint32_t events;     /* relayed, all in all */
     uint32_t payload;    /* payload events among them */
-    uint32_t finished;   /* finish reasons */
     uint64_t text_bytes; /* in these, as escaped in JSON */
+    uint64_t finished;   /* choices with a finish reason, as in ub_openai_chunk */
+    uint64_t open;       /* choices whose last word was none */
     bool strip_usage;
     enum ub_dialect dialect;
     bool done;

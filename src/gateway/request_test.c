@@ -19,6 +19,8 @@
 #define ROLE    "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}"
 #define HE      "{\"choices\":[{\"delta\":{\"content\":\"he\"}}]}"
 #define LLO     "{\"choices\":[{\"delta\":{\"content\":\"llo\"}}]}"
+#define STOP1   "{\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}"
+#define MORE1   "{\"choices\":[{\"index\":1,\"delta\":{\"content\":\"more\"}}]}"
 #define STOP    "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}"
 #define COUNTED "{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}"
 
@@ -110,6 +112,28 @@ static const struct {
     {"half of two choices is no whole answer", "stream\nevent " HE "\nevent " STOP "\nend", NULL,
      "{\"model\":\"m\",\"stream\":true,\"n\":2,\"messages\":[]}", 200,
      SAY(HE) SAY(STOP) SAY(BROKEN), "1"},
+
+    {"nor is one that ends twice", "stream\nevent " HE "\nevent " STOP "\nevent " STOP "\nend",
+     NULL, "{\"model\":\"m\",\"stream\":true,\"n\":2,\"messages\":[]}", 200,
+     SAY(HE) SAY(STOP) SAY(STOP) SAY(BROKEN), "1"},
+    {"two of two are, in any order", "stream\nevent " HE "\nevent " STOP1 "\nevent " STOP "\nend",
+     NULL, "{\"model\":\"m\",\"stream\":true,\"n\":2,\"messages\":[]}", 200,
+     SAY(HE) SAY(STOP1) SAY(STOP) SAY("[DONE]"), "1"},
+    {"who talks behind the end has not ended",
+     "stream\nevent " HE "\nevent " STOP "\nevent " LLO "\nend", NULL, TALK, 200,
+     SAY(HE) SAY(STOP) SAY(LLO) SAY(BROKEN), "1"},
+    {"nor who does so a while later",
+     "stream\nevent " HE "\nevent " STOP "\nwait 50\nevent " LLO "\nwait 50\ncut", NULL, TALK, 200,
+     SAY(HE) SAY(STOP) SAY(LLO) SAY(BROKEN), "1"},
+    {"words of a choice that nobody asked for count, too",
+     "stream\nevent " HE "\nevent " STOP "\nwait 900\nevent " MORE1 "\nwait 900\nevent " MORE1
+     "\nwait 900\nevent " MORE1 "\nevent " STOP1 "\ndone",
+     NULL, TALK, 200, SAY(HE) SAY(STOP) SAY(MORE1) SAY(MORE1) SAY(MORE1) SAY(STOP1) SAY("[DONE]"),
+     "1"},
+    {"only silence is the end of the last one",
+     "stream\nevent " HE "\nevent " STOP "\nwait 900\nevent " LLO "\nevent " STOP
+     "\nwait 1500\nevent " LLO "\nevent " STOP "\nhang",
+     NULL, TALK, 200, SAY(HE) SAY(STOP) SAY(LLO) SAY(STOP) SAY(LLO) SAY(STOP) SAY("[DONE]"), "1"},
 
     {"comments are not for clients",
      "stream\nraw : queued\\n\\n\nevent " HE "\nraw : more\\n\nevent " STOP "\ndone", NULL, TALK,

@@ -10,6 +10,7 @@ struct reading {
     struct ub_openai_chunk *chunk;
     struct ub_complaint complaint;
     bool complains; /* an error object, in one of its forms */
+    bool ends;      /* the choice being read has a finish reason */
     bool has_choices;
     bool has_data;
     uint32_t cached_elsewhere; /* llama-server's timings.cache_n */
@@ -124,7 +125,7 @@ static void read_finish(struct reading *reading)
         return;
     }
     chunk->finish = finish;
-    chunk->finished++;
+    reading->ends = true;
     if (finish == UB_FINISH_NO_RESOURCE) {
         chunk->error = UB_ERR_NO_RESOURCE;
     } else if (finish == UB_FINISH_ABORTED) {
@@ -163,15 +164,28 @@ static void read_delta(struct reading *reading)
     }
 }
 
+static void note_choice(struct reading *reading, uint32_t index, bool says)
+{
+    uint64_t bit = 1ull << (index < UB_CHOICES_MAX ? index : UB_CHOICES_MAX);
+    if (reading->ends) {
+        reading->chunk->finished |= bit;
+    } else if (says) {
+        reading->chunk->open |= bit;
+    }
+}
+
 static void read_choice(struct reading *reading)
 {
     struct ub_walk *walk = &reading->walk;
+    struct ub_openai_chunk *chunk = reading->chunk;
     struct ub_slice key;
-    reading->chunk->choices++;
+    uint32_t index = chunk->choices++; /* until it says its own */
+    bool payload = chunk->payload;
     if (!ub_walk_object(walk)) {
         ub_walk_skip(walk);
         return;
     }
+    reading->ends = chunk->payload = false;
     while (ub_walk_key(walk, &key)) {
         if (ub_slice_is(key, "delta") || ub_slice_is(key, "message")) {
             read_delta(reading);
@@ -179,10 +193,14 @@ static void read_choice(struct reading *reading)
             read_finish(reading);
         } else if (ub_slice_is(key, "text")) {
             read_text(reading);
+        } else if (ub_slice_is(key, "index")) {
+            read_count(walk, &index);
         } else {
             ub_walk_skip(walk);
         }
     }
+    note_choice(reading, index, chunk->payload);
+    chunk->payload = chunk->payload || payload;
 }
 
 static void read_choices(struct reading *reading)

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #define UB_RETRY_AFTER_MAX UB_HOUR /* longer advice is not believed */
+#define UB_CHOICES_MAX     63      /* that are told apart in a set; those beyond share bit 63 */
 
 enum ub_finish {
     UB_FINISH_NONE, /* not finished */
@@ -47,7 +48,8 @@ struct ub_openai_chunk {
                               asked for */
     uint32_t choices;      /* how many are in it */
     enum ub_finish finish; /* of the last choice that has one */
-    uint32_t finished;     /* how many have one */
+    uint64_t finished;     /* which have one: bit n is the choice with index n */
+    uint64_t open;         /* which say something and have none */
     uint64_t text_bytes;   /* of strings for the user, escaped as in JSON */
     struct ub_openai_usage usage;
     struct ub_slice usage_cut; /* the member `usage` (also `null`) with a comma: what has to go to

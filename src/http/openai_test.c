@@ -51,7 +51,17 @@ static const struct {
      "upstream_error finish=6"},
     {"any of several choices counts",
      "{'choices':[{'index':0,'delta':{}},{'index':1,'delta':{'content':'a'}}]}",
-     "ok payload choices=2"},
+     "ok payload choices=2 open=2"},
+    {"each choice ends for itself",
+     "{'choices':[{'finish_reason':'stop','index':2},{'index':1,'delta':{'content':'a'}}]}",
+     "ok payload choices=2 finish=1 ended=4 open=2"},
+    {"one that ends with its last words has ended",
+     "{'choices':[{'index':1,'delta':{'content':'a'},'finish_reason':'stop'}]}",
+     "ok payload finish=1 ended=2"},
+    {"choices far out are one",
+     "{'choices':[{'index':64,'delta':{'content':'a'}},{'index':4000000000,'finish_reason':'stop'}]"
+     "}",
+     "ok payload choices=2 finish=1 ended=8000000000000000 open=8000000000000000"},
     {"usage alone", "{'id':'x','choices':[],'usage':{'prompt_tokens':7,'completion_tokens':3}}",
      "ok choices=0 only usage=7/3/0 cut=<,'usage':{'prompt_tokens':7,'completion_tokens':3}>"},
     {"usage beside a choice is not alone",
@@ -137,6 +147,12 @@ static void describe(const struct ub_openai_chunk *chunk, struct ub_buf *out)
     }
     if (chunk->finish != UB_FINISH_NONE) {
         ub_buf_printf(out, " finish=%d", chunk->finish);
+    }
+    if (chunk->finished > 1) {
+        ub_buf_printf(out, " ended=%llx", (unsigned long long)chunk->finished);
+    }
+    if (chunk->open > 1) {
+        ub_buf_printf(out, " open=%llx", (unsigned long long)chunk->open);
     }
     ub_buf_add_text(out, chunk->usage_only ? " only" : "");
     if (chunk->has_usage) {

@@ -57,7 +57,8 @@ enum ub_event_type {
     UB_EV_ROUTES,        /* new routes; the first event of every brain */
     UB_EV_ARRIVED,       /* a request with everything we need to know about it */
     UB_EV_FIRST_PAYLOAD, /* an attempt has its first payload; may it be forwarded? */
-    UB_EV_PROGRESS,      /* more payload came; at least every quarter of the model's stall time */
+    UB_EV_PROGRESS,      /* more payload came; at least every quarter of the model's stall time, and
+                            at once after ANSWERED, which it takes back */
     UB_EV_ENDED,         /* an attempt is over: complete (OK) or broken. OK without a first payload
                             before: it came with its end, and FINISH lets it be forwarded */
     UB_EV_CLIENT_LEFT,   /* the client is gone, or too slow (see `error`) */
@@ -100,7 +101,7 @@ struct ub_event {
     uint64_t seed; /* the brain expands it when it needs several draws */
     struct ub_request_id request;
     uint16_t worker; /* ARRIVED: who owns the request; WOKEN: who woke */
-    uint8_t attempt; /* FIRST_PAYLOAD, PROGRESS, ENDED */
+    uint8_t attempt; /* FIRST_PAYLOAD, PROGRESS, ANSWERED, ENDED */
     union {
         const struct ub_routes *routes; /* borrowed for the step */
         struct ub_arrival arrived;

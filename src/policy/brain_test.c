@@ -108,6 +108,34 @@ static void test_simple_life(void)
     free(brain);
 }
 
+/* An answer that seems to have said all, and then goes on. */
+static void test_more_behind_the_end(void)
+{
+    struct ub_brain *brain = fresh();
+    struct ub_action a;
+    route(brain, 1, 0);
+    struct ub_request_id id = arrive(brain, UB_SECOND);
+    struct ub_event event = about(UB_EV_FIRST_PAYLOAD, id, 1, 2 * UB_SECOND);
+    ub_brain_step(brain, &event);
+    while (ub_brain_next(brain, &a)) {
+    }
+    event = about(UB_EV_ANSWERED, id, 1, 3 * UB_SECOND);
+    ub_brain_step(brain, &event);
+    UB_CHECK(ub_brain_wake_at(brain, 1) == 5 * UB_SECOND, "the end has two seconds");
+    event = about(UB_EV_PROGRESS, id, 1, 4 * UB_SECOND);
+    ub_brain_step(brain, &event);
+    event = (struct ub_event){.type = UB_EV_WOKEN, .now = 5 * UB_SECOND, .worker = 1};
+    ub_brain_step(brain, &event);
+    UB_CHECK(nothing_left(brain) && ub_brain_wake_at(brain, 1) == 34 * UB_SECOND,
+             "what is said takes them back: it may be silent as long as before");
+    event = about(UB_EV_ENDED, id, 1, 6 * UB_SECOND);
+    event.ended.error = UB_ERR_TRUNCATED;
+    ub_brain_step(brain, &event);
+    UB_CHECK(ub_brain_next(brain, &a) && a.type == UB_ACT_CUT && nothing_left(brain),
+             "and then to break off is no good end");
+    free(brain);
+}
+
 static void test_full_house(void)
 {
     struct ub_brain *brain = fresh();
@@ -235,6 +263,7 @@ static void test_refusals(void)
 int main(void)
 {
     test_simple_life();
+    test_more_behind_the_end();
     test_full_house();
     test_snapshot();
     test_order();

@@ -197,15 +197,18 @@ void life_first_payload(struct ub_brain *brain, struct request *request, ub_ns n
     }
 }
 
-/* The timer stays where it is: when it goes off too early, it is set anew. */
+/* What goes on has not ended, whatever it said. The timer stays where it is: when it goes off too
+ * early, it is set anew. */
 void life_progress(struct request *request, ub_ns now)
 {
     request->progress_at = now;
+    request->end_until = 0;
 }
 
 void life_answered(struct ub_brain *brain, struct request *request, ub_ns now)
 {
     if (request->state == REQUEST_STREAMING) {
+        request->progress_at = now;
         request->end_until = ub_ns_after(now, END_GRACE_NS);
         arm(brain, request);
     }

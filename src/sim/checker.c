@@ -152,6 +152,12 @@ void ub_checker_event(struct ub_checker *c, const struct ub_brain *brain,
             r->said_all = r->running;
         }
         break;
+    case UB_EV_PROGRESS:
+        r = running_one(c, event);
+        if (r != NULL) {
+            r->said_all = 0;
+        }
+        break;
     case UB_EV_ENDED:
         r = running_one(c, event);
         if (r != NULL) {

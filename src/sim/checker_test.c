@@ -61,6 +61,8 @@ static const struct {
     {"a good end of a broken answer", "arrive start:1@0 first:1 forward:1 fail:1 finish",
      "without a complete"},
     {"only the end is missing", "arrive start:1@0 first:1 forward:1 said:1 reset:1 finish", NULL},
+    {"more was said behind the end",
+     "arrive start:1@0 first:1 forward:1 said:1 more:1 reset:1 finish", "without a complete"},
     {"more than the end is missing", "arrive start:1@0 first:1 forward:1 reset:1 finish",
      "without a complete"},
     {"an error after the beginning", "arrive start:1@0 first:1 forward:1 fail:1 answer",
@@ -190,6 +192,8 @@ static void play_word(struct play *p, const char *word, unsigned number, unsigne
         tell(p, (struct ub_event){.type = UB_EV_FIRST_PAYLOAD});
     } else if (strcmp(word, "said") == 0) {
         tell(p, (struct ub_event){.type = UB_EV_ANSWERED});
+    } else if (strcmp(word, "more") == 0) {
+        tell(p, (struct ub_event){.type = UB_EV_PROGRESS});
     } else if (strcmp(word, "leave") == 0) {
         tell(p, (struct ub_event){.type = UB_EV_CLIENT_LEFT, .left = UB_ERR_CLIENT_GONE});
     } else if (strcmp(word, "wait") == 0) {

@@ -47,7 +47,8 @@ enum ub_fault_place {
     X(NO_DONE, END, TRUNCATED, 0, "no [DONE]")                                     \
     X(RESET_AT_END, END, RESET, 0, "reset instead of [DONE]")                      \
     X(NO_RESOURCE_AT_END, END, NO_RESOURCE, 0, "insufficient resource at the end") \
-    X(NO_END, END, OK, UB_NEVER, "complete, then silent")
+    X(NO_END, END, OK, UB_NEVER, "complete, then silent")                          \
+    X(GOES_ON, END, OK, 5 * UB_SECOND, "goes on behind its end")
 
 enum ub_fault {
 #define X(name, place, error, pause, words) UB_FAULT_##name,

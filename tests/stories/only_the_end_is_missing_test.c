@@ -21,6 +21,21 @@ static void test_fault(enum ub_fault fault, const char *want)
     ub_world_free(world);
 }
 
+/* It was no end: silence alone is one. */
+static void test_it_goes_on(void)
+{
+    struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
+    ub_world_policy(world, 0)->stall_ns = 6 * UB_SECOND; /* it is heard of every 1.5 s */
+    first_of(world, UB_FAULT_GOES_ON);
+    ub_world_ask(world, (struct ub_ask){0});
+    UB_CHECK_TRACE(world, "[     0 ms] r1 arrived: start 1 on first (only candidate)\n"
+                          "[   100 ms] r1 first token 1: forward 1 (first payload)\n"
+                          "[  1100 ms] r1 answered 1: nothing\n"
+                          "[  6100 ms] r1 ended 1 ok: finish (complete)\n");
+    UB_CHECK(ub_world_facts(world, "first").error_share == 0, "nothing speaks against it");
+    ub_world_free(world);
+}
+
 static void test_it_counts(void)
 {
     struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
@@ -58,6 +73,7 @@ int main(void)
                "[  1100 ms] r1 answered 1: nothing\n"
                "[  1100 ms] r1 ended 1 no_resource: cut stream_broken (broke after the commit "
                "point)\n");
+    test_it_goes_on();
     test_it_counts();
     return ub_test_done();
 }
