@@ -11,14 +11,15 @@
  * replay cannot cross a gap; ub_flight_wants_snapshot then asks for a new beginning.
  *
  * File: records of u32 length, u32 checksum (XXH3 of the payload, seeded with the record's index),
- * payload; all numbers little-endian. Version 1 is described by flight_codec.c.
+ * payload; all numbers little-endian. The version is described by flight_codec.c; whatever changes
+ * what a number in a record means (events, reasons, errors) makes a new one.
  */
 #ifndef UB_OBSERVE_FLIGHT_H
 #define UB_OBSERVE_FLIGHT_H
 
 #include "policy/brain.h"
 
-#define UB_FLIGHT_VERSION 1
+#define UB_FLIGHT_VERSION 2
 
 struct ub_flight;
 
