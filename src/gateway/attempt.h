@@ -4,7 +4,8 @@
  *   a refusal (status 300 and above)   collected, classified, ENDED(error); kept to be passed on
  *   a stream (text/event-stream)       held back until the first payload, FIRST_PAYLOAD, relayed
  *   a plain answer                     held up to UB_HELD_MAX, so that a broken one is never seen;
- *                                      complete and whole: FIRST_PAYLOAD and ENDED(OK)
+ *                                      complete and whole: ENDED(OK) alone; longer: FIRST_PAYLOAD,
+ *                                      relayed
  *
  * After ENDED or a CANCEL the attempt is mute. A stream that said [DONE] then gets a moment to finish
  * its framing, so that the connection can be used again; every other call is closed at once.
