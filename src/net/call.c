@@ -128,7 +128,8 @@ static void complete(struct ub_connection *connection, size_t rest)
 {
     struct ub_call *call = connection->call;
     bool reusable = connection->parser.keep_alive && ub_sending_is_done(call->sending) &&
-                    rest == 0 && !connection->send_failed && !connection->stream.input_over;
+                    rest == 0 && !connection->send_failed && !connection->stream.input_over &&
+                    !connection->end_waits;
     let_go(call);
     if (reusable) {
         ub_buf_free(&connection->held);
@@ -172,6 +173,7 @@ static void join(struct ub_call *call, struct ub_connection *connection)
     call->sending->part_sent = 0;
     connection->call = call;
     connection->answered = connection->head_seen = connection->send_failed = false;
+    connection->end_waits = false;
     connection->parser.head_request = call->sending->head_request;
     if (call->paused) {
         ub_stream_pause(&connection->stream);
@@ -296,6 +298,26 @@ static void on_input(struct ub_stream *stream, struct ub_slice bytes)
     }
 }
 
+/* The peer says nothing more. What that means for the answer is judged when all that came before
+ * was handed on, which a paused call prevents. */
+static void end_answer(struct ub_connection *connection, bool clean, const char *words)
+{
+    struct ub_call *call = connection->call;
+    if (connection->answered && (call->paused || ub_task_is_posted(&connection->resume))) {
+        connection->end_waits = true;
+        connection->end_clean = clean;
+        connection->end_words = words;
+    } else if (clean && ub_http1_eof(&connection->parser) == UB_HTTP1_END) {
+        complete(connection, 0);
+    } else if (connection->head_seen) {
+        fail(call, UB_ERR_TRUNCATED, words != NULL ? words : "closed inside the body");
+    } else {
+        const char *fin =
+            connection->answered ? "closed inside the head" : "closed without an answer";
+        fail(call, UB_ERR_RESET, words != NULL ? words : fin);
+    }
+}
+
 static void on_resume(struct ub_task *task)
 {
     struct ub_connection *connection = UB_OWNER(task, struct ub_connection, resume);
@@ -313,7 +335,12 @@ static void on_resume(struct ub_task *task)
         ub_buf_drop(&held, held.len - in.len);
         connection->held = held;
     }
-    if (connection->call == call && !call->paused) {
+    if (connection->call != call || call->paused) {
+        return;
+    }
+    if (connection->end_waits) {
+        end_answer(connection, connection->end_clean, connection->end_words);
+    } else {
         ub_stream_resume(&connection->stream);
     }
 }
@@ -329,17 +356,8 @@ static void on_finished(struct ub_stream *stream, bool clean)
         ub_connection_close(connection);
         return;
     }
-    if (retry_stale(connection)) {
-        return;
-    }
-    bool truncated = connection->head_seen;
-    if (ub_http1_eof(&connection->parser) == UB_HTTP1_END && clean) {
-        complete(connection, 0);
-    } else if (truncated) {
-        fail(connection->call, UB_ERR_TRUNCATED, "closed inside the body");
-    } else {
-        fail(connection->call, UB_ERR_RESET,
-             connection->answered ? "closed inside the head" : "closed without an answer");
+    if (!retry_stale(connection)) {
+        end_answer(connection, clean, NULL);
     }
 }
 
@@ -351,7 +369,7 @@ static void on_broken(struct ub_stream *stream, enum ub_error error, const char 
     } else if (connection->call == NULL) {
         ub_connection_close(connection);
     } else if (!retry_stale(connection)) {
-        fail(connection->call, connection->head_seen ? UB_ERR_TRUNCATED : UB_ERR_RESET, words);
+        end_answer(connection, false, words);
     }
 }
 

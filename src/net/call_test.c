@@ -236,6 +236,40 @@ static void pausing(void)
     ub_origin_free(origin);
 }
 
+/* The end of the connection behind bytes that were read, but not handed on. */
+static void paused_end(void)
+{
+    struct ub_noted_call call;
+    origin = ub_noted_origin(loop, port, "127.0.0.1", "");
+    static const char whole[] =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n";
+    for (int cut = 0; cut < 2; cut++) {
+        ub_noted_start(&call, loop, origin);
+        call.pause_at_body = true;
+        struct ub_peer peer = ub_peer_accept(loop, listener);
+        ub_peer_hears(&peer, "\r\n\r\n");
+        ub_peer_say(&peer, (struct ub_slice){whole, sizeof whole - 1 - (cut ? 5 : 0)});
+        UB_UNTIL(loop, strstr(ub_noted_told(&call), "body abc") != NULL);
+        ub_peer_close(&peer, true);
+        for (int i = 0; i < 5; i++) {
+            ub_loop_turn(loop, UB_MS);
+        }
+        UB_CHECK_TEXT(ub_noted_told(&call), "head 200, body abc, ",
+                      "a reset behind what a paused call has not heard is not told yet");
+        call.pause_at_body = false;
+        ub_call_resume(&call.call);
+        ub_noted_ends(&call);
+        UB_CHECK_TEXT(ub_noted_told(&call),
+                      cut ? "head 200, body abc, body def, ended truncated"
+                          : "head 200, body abc, body def, ended ok",
+                      "...%s",
+                      cut ? "an answer without its end is truncated"
+                          : "an answer that is there is whole");
+        ub_buf_free(&call.told);
+    }
+    ub_origin_free(origin);
+}
+
 /* ---- connecting ---- */
 
 static enum ub_error probed;
@@ -371,6 +405,7 @@ int main(void)
     floods();
     requests();
     pausing();
+    paused_end();
     connecting();
     plain_proxy();
     failing_memory();

@@ -46,6 +46,9 @@ struct ub_connection {
     bool answered;       /* a byte of the answer came */
     bool head_seen;      /* its head was handed on */
     bool send_failed;    /* the socket takes nothing more; the answer may still come */
+    bool end_waits;      /* nothing more comes, but the call has not heard all that came... */
+    bool end_clean;
+    const char *end_words; /* ...NULL: a FIN */
 };
 
 struct ub_origin {

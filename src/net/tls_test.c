@@ -370,6 +370,45 @@ static void until_close(struct ub_tls_server *server, struct ub_tls_client *clie
     close(listener);
 }
 
+static void chunked_input(struct ub_stream *stream, struct ub_slice bytes)
+{
+    const struct ub_slice answer = UB_LIT("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                          "3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n");
+    (void)bytes;
+    ub_stream_write(stream, &answer, 1);
+    ub_stream_shutdown(stream);
+}
+
+static const struct ub_stream_handler chunked_handler = {raw_opened, chunked_input, raw_finished,
+                                                         NULL,       raw_broken,    raw_closed_now};
+
+/* One read brings the answer and close_notify, and the call pauses in the middle of it. */
+static void paused_end(struct ub_tls_server *server, struct ub_tls_client *client)
+{
+    uint16_t port = 0;
+    int listener = ub_peer_listen(false, &port, 8);
+    struct ub_origin *origin = new_origin(client, "127.0.0.1", port);
+    start(origin, UB_LIT("x"), 0);
+    it.pause = true;
+    struct ub_peer peer = ub_peer_accept(loop, listener);
+    raw_closed = false;
+    ub_stream_open(&raw, loop, &chunked_handler, peer.fd, ub_tls_accept(server));
+    UB_UNTIL(loop, it.got == 3);
+    for (int i = 0; i < 5; i++) {
+        ub_loop_turn(loop, UB_MS);
+    }
+    UB_CHECK(!it.over, "close_notify behind what a paused call has not heard is not told yet");
+    it.pause = false;
+    if (!it.over) {
+        ub_call_resume(&it.call);
+    }
+    UB_CHECK(UB_UNTIL(loop, it.over) && it.error == UB_ERR_OK && it.got == 6,
+             "...and the answer is whole: %zu bytes (%s)", it.got, it.words);
+    UB_UNTIL(loop, raw_closed);
+    ub_origin_free(origin);
+    close(listener);
+}
+
 static void failing_memory(uint16_t port, struct ub_tls_client *client)
 {
     int64_t count = 0;
@@ -409,6 +448,7 @@ int main(void)
     failing_memory(ub_listener_port(listener), client);
     until_close(server, client, true);
     until_close(server, client, false);
+    paused_end(server, client);
     bad_ones(ub_listener_port(listener));
     other_certificates(listener, ub_listener_port(listener));
     bad_files();
