@@ -179,6 +179,26 @@ static double metric(struct ub_stage *stage, const char *series)
     return value;
 }
 
+/* In one read with the end, in several, and those of a stream that breaks. */
+static void events(void)
+{
+    static const char *const scripts[] = {
+        "stream\nraw data: " TEXT("h") "\\n\\ndata: " STOP "\\n\\ndata: [DONE]\\n\\n\nend",
+        "stream\nevent " TEXT("h") "\nwait 20\nevent " STOP "\ndone",
+        "stream\nraw data: " TEXT("h") "\\n\\ndata: " TEXT("i") "\\n\\ndata: broken\\n\\n\nend",
+        NULL};
+    struct ub_stage stage = {0};
+    ub_stage_actor(&stage, scripts);
+    ub_stage_open(&stage, "");
+    for (int i = 1; i <= 3; i++) {
+        struct ub_guest guest = ub_guest_ask(stage.port, "/v1/chat/completions", "", TALK);
+        UB_CHECK(UB_AWAIT(metric(&stage, "\nunbusy_stream_events_total ") == 2 * i),
+                 "every event is counted: after %d streams", i);
+        ub_guest_free(&guest);
+    }
+    ub_stage_close(&stage);
+}
+
 static void a_client_that_leaves(void)
 {
     struct ub_stage stage = {0};
@@ -254,6 +274,7 @@ int main(void)
     costs();
     estimates();
     what_the_log_says();
+    events();
     a_client_that_leaves();
     a_tenant_with_a_class();
     return ub_test_done();

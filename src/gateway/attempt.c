@@ -286,12 +286,10 @@ static void progress(struct ub_attempt *attempt)
     }
 }
 
-static void on_stream(struct ub_attempt *attempt, struct ub_slice chunk)
+static void read_stream(struct ub_attempt *attempt, struct ub_slice chunk)
 {
     struct ub_relay *relay = &attempt->relay;
-    uint32_t events = relay->events;
-    uint32_t payload = relay->payload;
-    for (;;) {
+    while (!attempt->mute) {
         enum ub_relay_found found = ub_relay_next(relay, &chunk);
         if (found == UB_RELAY_MORE) {
             break; /* what was gathered goes out with the rest of this read */
@@ -305,13 +303,17 @@ static void on_stream(struct ub_attempt *attempt, struct ub_slice chunk)
         } else if (found == UB_RELAY_DONE || found == UB_RELAY_BROKEN) {
             stream_over(attempt);
         }
-        if (attempt->mute) {
-            return;
-        }
     }
+}
+
+static void on_stream(struct ub_attempt *attempt, struct ub_slice chunk)
+{
+    const struct ub_relay *relay = &attempt->relay;
+    uint32_t events = relay->events, payload = relay->payload;
+    read_stream(attempt, chunk);
     ub_metrics_add(attempt->request->worker->shard, UB_METRIC_STREAM_EVENTS, 0, 0,
                    relay->events - events);
-    if (attempt->forwarded && relay->payload != payload) {
+    if (!attempt->mute && attempt->forwarded && relay->payload != payload) {
         progress(attempt);
     }
 }
