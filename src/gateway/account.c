@@ -44,22 +44,38 @@ static void estimate(struct ub_account *account, const struct ub_request *reques
     }
 }
 
+static void report(struct ub_account *account, const struct ub_openai_usage *usage)
+{
+    account->usage = UB_USAGE_REPORTED;
+    account->tokens[UB_TOKENS_INPUT] = usage->input;
+    account->tokens[UB_TOKENS_OUTPUT] = usage->output;
+    account->tokens[UB_TOKENS_CACHED] = usage->cached;
+}
+
+static bool says(const struct ub_openai_usage *usage)
+{
+    return usage->input > 0 || usage->output > 0;
+}
+
 struct ub_account ub_account_of(const struct ub_request *request)
 {
     struct ub_account account = {.cost_nanos = -1};
-    if (request->speaker == NULL) {
+    const struct ub_kept *kept = request->passed_on;
+    if (request->speaker != NULL) {
+        const struct ub_relay *relay = &request->speaker->relay;
+        account.site = request->speaker->site;
+        if (says(&relay->usage)) {
+            report(&account, &relay->usage);
+        } else {
+            estimate(&account, request, relay);
+        }
+    } else if (kept != NULL && says(&kept->usage)) {
+        account.site = &request->view->setup->sites[kept->site];
+        report(&account, &kept->usage);
+    } else {
         return account;
     }
-    const struct ub_relay *relay = &request->speaker->relay;
     account.has_usage = true;
-    if (relay->usage.input > 0 || relay->usage.output > 0) {
-        account.usage = UB_USAGE_REPORTED;
-        account.tokens[UB_TOKENS_INPUT] = relay->usage.input;
-        account.tokens[UB_TOKENS_OUTPUT] = relay->usage.output;
-        account.tokens[UB_TOKENS_CACHED] = relay->usage.cached;
-    } else {
-        estimate(&account, request, relay);
-    }
-    account.cost_nanos = ub_account_cost(request->speaker->site->config, account.tokens);
+    account.cost_nanos = ub_account_cost(account.site->config, account.tokens);
     return account;
 }

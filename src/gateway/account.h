@@ -8,6 +8,8 @@
  *     output   one token for each event with something for the user in it, or one for each four
  *              bytes of text, whichever is more: engines send a token or a few in each event
  *
+ * An empty answer that was passed on has used what was reported with it.
+ *
  * What an upstream went on to generate unseen is not in them, nor what attempts before the last one
  * used: nobody tells us.
  */
@@ -17,7 +19,8 @@
 #include "gateway/request.h"
 
 struct ub_account {
-    bool has_usage; /* else all is 0: nothing was answered */
+    bool has_usage;             /* else all is 0: nothing was answered */
+    const struct ub_site *site; /* whose tokens they are; NULL without usage */
     enum ub_metric_usage usage;
     uint32_t tokens[UB_TOKENS_KINDS]; /* cached ones are part of the input */
     int64_t cost_nanos;               /* billionths of the price's currency; -1 = not known */

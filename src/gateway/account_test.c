@@ -144,6 +144,25 @@ static const struct {
      CHAT,
      ", dialect: vllm",
      {"\"outcome\":\"bad_request\""}},
+    {"an empty answer that is passed on",
+     "plain 200 {\"choices\":[{\"message\":{\"content\":\"\"}}],\"usage\":{\"prompt_tokens\":1000,"
+     "\"completion_tokens\":1}}",
+     CHAT,
+     PRICE,
+     {"\"outcome\":\"empty_answer\"",
+      "\"tokens_in\":1000,\"tokens_out\":1,\"tokens_cached\":0,\"usage\":\"reported\"",
+      "\"cost\":0.002008000", "\"upstream\":\"a\""}},
+    {"an empty stream that is passed on",
+     "stream\nevent " STOP "\nevent " COUNTED "\ndone",
+     TALK,
+     PRICE,
+     {"\"outcome\":\"empty_answer\"", "\"tokens_in\":1000000,\"tokens_out\":500000"}},
+    {"an empty answer without a report",
+     "plain 200 {\"choices\":[{\"message\":{\"content\":\"\"}}]}",
+     CHAT,
+     PRICE,
+     {"\"outcome\":\"empty_answer\"",
+      "\"tokens_in\":0,\"tokens_out\":0,\"tokens_cached\":0,\"usage\":\"none\""}},
     {"a refusal uses nothing",
      "plain 400 {\"error\":{\"message\":\"no\"}}",
      TALK,
@@ -245,6 +264,25 @@ static void a_client_that_leaves(void)
     ub_stage_close(&stage);
 }
 
+static void an_empty_answer_is_counted(void)
+{
+    struct ub_stage stage = {0};
+    open_stage(
+        &stage,
+        "plain 200 {\"choices\":[{\"message\":{\"content\":\"\"}}],\"usage\":{\"prompt_tokens\":"
+        "1000,\"completion_tokens\":1}}",
+        PRICE);
+    struct ub_guest guest = ub_guest_ask(stage.port, "/v1/chat/completions", "", CHAT);
+    line_of(&stage);
+    UB_CHECK(metric(&stage, "unbusy_tokens_total{model=\"m\",kind=\"input\"} ") == 1000 &&
+                 metric(&stage, "unbusy_upstream_tokens_total{upstream=\"a\",kind=\"input\"} ") ==
+                     1000 &&
+                 metric(&stage, "unbusy_cost_total{model=\"m\",usage=\"reported\"} ") > 2e-3,
+             "an empty answer is counted where it came from");
+    ub_guest_free(&guest);
+    ub_stage_close(&stage);
+}
+
 static void a_tenant_with_a_class(void)
 {
     struct ub_stage stage = {0};
@@ -276,6 +314,7 @@ int main(void)
     what_the_log_says();
     events();
     a_client_that_leaves();
+    an_empty_answer_is_counted();
     a_tenant_with_a_class();
     return ub_test_done();
 }

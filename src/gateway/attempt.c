@@ -203,6 +203,7 @@ static void keep(struct ub_kept *kept, struct ub_attempt *attempt, bool stream)
         .site = (uint16_t)(attempt->site - attempt->request->view->setup->sites),
         .status = attempt->status,
         .stream = stream,
+        .usage = attempt->relay.usage,
         .bytes = attempt->held,
     };
     attempt->held = (struct ub_buf){0};

@@ -185,6 +185,7 @@ bool ub_reply_kept(struct ub_request *request, const struct ub_kept *kept,
         return true;
     }
     request->spoke = &request->view->setup->sites[kept->site];
+    request->passed_on = kept;
     if (kept->stream) {
         ub_reply_stream(request);
         send_one(request, bytes);
@@ -194,6 +195,7 @@ bool ub_reply_kept(struct ub_request *request, const struct ub_kept *kept,
     }
     if (!ub_openai_is_error(bytes) && kept->status > 299) {
         request->spoke = NULL;
+        request->passed_on = NULL;
         return false;
     }
     if (request->responded) { /* after heartbeats */

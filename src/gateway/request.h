@@ -31,6 +31,7 @@ struct ub_kept {
     uint16_t site;
     int status;
     bool stream; /* `bytes` are events */
+    struct ub_openai_usage usage;
     struct ub_buf bytes;
 };
 
@@ -90,7 +91,8 @@ struct ub_request {
     ub_ns patient_since;
     struct ub_kept refused;
     struct ub_kept empty;
-    struct ub_listing *listing; /* owned; an upstream is asked for its models */
+    const struct ub_kept *passed_on; /* one of these, when it became the answer */
+    struct ub_listing *listing;      /* owned; an upstream is asked for its models */
 
     /* For the settlement. */
     ub_ns began_at; /* head */

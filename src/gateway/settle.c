@@ -25,7 +25,7 @@ static void count_usage(const struct ub_request *request, const struct ub_accoun
 {
     const struct ub_metrics_shard *shard = request->worker->shard;
     bool reported = account->usage == UB_USAGE_REPORTED;
-    uint32_t model = model_slot(request), upstream = request->speaker->site->slot;
+    uint32_t model = model_slot(request), upstream = account->site->slot;
     for (uint32_t kind = 0; kind < UB_TOKENS_KINDS; kind++) {
         uint32_t tokens = account->tokens[kind];
         ub_metrics_add(shard, reported ? UB_METRIC_TOKENS : UB_METRIC_TOKENS_ESTIMATED, model, kind,
