@@ -24,6 +24,12 @@ static void arm_output(struct ub_server_conn *conn)
                     ub_loop_now(conn->listener->loop));
 }
 
+void ub_server_conn_await_write(struct ub_server_conn *conn)
+{
+    arm_output(conn);
+    ub_stream_want_write(&conn->stream, true);
+}
+
 /* ---- the queue ---- */
 
 static size_t total_of(const struct ub_slice *parts, uint32_t count)
@@ -87,7 +93,7 @@ bool ub_server_conn_write(struct ub_server_conn *conn, const struct ub_slice *pa
         return queue(conn, parts, count, 0);
     }
     size_t total = total_of(parts, count);
-    if (total + backlog(conn) == 0) {
+    if (total + backlog(conn) == 0 && ub_stream_is_flushed(&conn->stream)) {
         return true;
     }
     ssize_t taken = write_once(conn, parts, count);
@@ -95,12 +101,11 @@ bool ub_server_conn_write(struct ub_server_conn *conn, const struct ub_slice *pa
         return break_off(conn, UB_GONE_CLIENT_LEFT);
     }
     conn->head_held = false;
-    if ((size_t)taken < total || backlog(conn) > 0) {
+    if ((size_t)taken < total || backlog(conn) > 0 || !ub_stream_is_flushed(&conn->stream)) {
         if (!queue(conn, parts, count, (size_t)taken)) {
             return false;
         }
-        arm_output(conn);
-        ub_stream_want_write(&conn->stream, true);
+        ub_server_conn_await_write(conn);
     }
     return true;
 }
@@ -130,7 +135,7 @@ void ub_server_conn_writable(struct ub_server_conn *conn)
         ub_buf_drop(&conn->out, conn->out_sent);
         conn->out_sent = 0;
     }
-    if (backlog(conn) == 0) {
+    if (backlog(conn) == 0 && ub_stream_is_flushed(&conn->stream)) {
         drained(conn);
     }
     if (conn->full && backlog(conn) < UB_LOW_MARK) {
@@ -279,7 +284,7 @@ void ub_exchange_end(struct ub_exchange *exchange)
     if (!ub_server_conn_write(conn, &last, conn->chunked && !conn->head_request ? 1 : 0)) {
         return;
     }
-    if (backlog(conn) == 0) {
+    if (!ub_deadline_is_armed(&conn->output_due)) {
         ub_server_conn_flushed(conn);
     }
 }

@@ -62,11 +62,19 @@ void ub_server_conn_end(struct ub_server_conn *conn, enum ub_gone why)
 }
 
 /* Clients that pool their connections leave one open until they need it again, so a drain does not
- * wait for their FIN: without unread bytes the kernel delivers our last word also after a close. */
+ * wait for their FIN: without unread bytes the kernel delivers our last word also after a close.
+ * With TLS close_notify is a part of it, and has to reach the kernel first. */
 static void arm_linger(struct ub_server_conn *conn)
 {
     const struct ub_listener *listener = conn->listener;
-    arm_input(conn, listener->draining ? listener->drain_linger_due : listener->linger_due);
+    if (!ub_stream_is_flushed(&conn->stream)) {
+        ub_deadline_disarm(&conn->input_due);
+        ub_server_conn_await_write(conn);
+    } else if (conn->stream.input_over) {
+        close_now(conn, false);
+    } else {
+        arm_input(conn, listener->draining ? listener->drain_linger_due : listener->linger_due);
+    }
 }
 
 /* Our last word is written: FIN, and a while to read it. Closing at once would send a reset when
@@ -78,12 +86,9 @@ static void linger(struct ub_server_conn *conn)
     ub_buf_free(&conn->out);
     ub_http1_close(&conn->parser);
     ub_deadline_disarm(&conn->output_due);
-    arm_linger(conn);
     ub_stream_shutdown(&conn->stream);
     ub_stream_resume(&conn->stream);
-    if (conn->stream.input_over) {
-        close_now(conn, false);
-    }
+    arm_linger(conn);
 }
 
 void ub_server_conn_settle_soon(struct ub_server_conn *conn, enum ub_gone why)
@@ -152,7 +157,7 @@ static void refuse(struct ub_server_conn *conn, int status, const char *words, e
     struct ub_slice part = ub_buf_slice(&out);
     if (out.failed || !ub_server_conn_write(conn, &part, 1)) {
         close_now(conn, false);
-    } else if (conn->out.len == 0) {
+    } else if (!ub_deadline_is_armed(&conn->output_due)) {
         ub_server_conn_flushed(conn);
     }
     ub_buf_free(&out);
@@ -355,7 +360,7 @@ static void settle(struct ub_task *task)
     if (conn->head_held && !ub_server_conn_write(conn, NULL, 0)) {
         return; /* broken: it settles anew */
     }
-    if (conn->out.len > 0) {
+    if (ub_deadline_is_armed(&conn->output_due)) {
         return; /* the socket is full: flushed, it settles anew */
     }
     bool again = conn->keep_alive && conn->request_whole && !conn->until_close && !conn->broken;
@@ -387,6 +392,8 @@ void ub_server_conn_flushed(struct ub_server_conn *conn)
     } else if (conn->phase == UB_PHASE_LINGER && conn->close_after) {
         conn->close_after = false;
         linger(conn);
+    } else if (conn->phase == UB_PHASE_LINGER) {
+        arm_linger(conn);
     }
 }
 
@@ -396,7 +403,8 @@ static void on_finished(struct ub_stream *stream, bool clean)
 {
     struct ub_server_conn *conn = of_stream(stream);
     (void)clean;
-    bool waiting = conn->phase == UB_PHASE_EXCHANGE && conn->request_whole;
+    bool waiting = (conn->phase == UB_PHASE_EXCHANGE && conn->request_whole) ||
+                   (conn->phase == UB_PHASE_LINGER && ub_deadline_is_armed(&conn->output_due));
     if (waiting && conn->listener->options.half_close) {
         return;
     }

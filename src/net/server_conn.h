@@ -39,7 +39,7 @@ struct ub_server_conn {
     struct ub_server_conn *prev, *next; /* all connections of the listener */
     struct ub_http1 parser;
     struct ub_deadline input_due;
-    struct ub_deadline output_due;
+    struct ub_deadline output_due; /* armed while bytes wait here, or encrypted in the stream */
     struct ub_task settle;
     struct ub_task resume; /* of a paused body */
     struct ub_buf held;    /* read but not parsed: the next request, or a body that is paused */
@@ -111,5 +111,7 @@ void ub_server_conn_settle_soon(struct ub_server_conn *conn, enum ub_gone why);
 bool ub_server_conn_write(struct ub_server_conn *conn, const struct ub_slice *parts,
                           uint32_t count);
 void ub_server_conn_writable(struct ub_server_conn *conn);
+/* `output_due` runs, and ub_server_conn_flushed follows once the socket has taken everything. */
+void ub_server_conn_await_write(struct ub_server_conn *conn);
 
 #endif

@@ -325,6 +325,11 @@ ssize_t ub_stream_write(struct ub_stream *stream, const struct ub_slice *parts, 
     return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? 0 : -1;
 }
 
+bool ub_stream_is_flushed(const struct ub_stream *stream)
+{
+    return stream->tls == NULL || ub_tls_is_flushed(stream->tls);
+}
+
 void ub_stream_want_write(struct ub_stream *stream, bool want)
 {
     stream->want_write = want;

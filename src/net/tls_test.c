@@ -409,6 +409,34 @@ static void paused_end(struct ub_tls_server *server, struct ub_tls_client *clien
     close(listener);
 }
 
+/* A drain meets answers whose last record, or a part of it, waits for a client that reads slowly. */
+static void drain_tail(struct ub_tls_server *server, struct ub_tls_client *client)
+{
+    int lost = 0;
+    for (size_t size = 60000; size < 160000; size += 5000) {
+        const char *why;
+        struct ub_listener_options with = options(server);
+        struct ub_listener *listener = ub_listener_open(loop, &with, &why);
+        struct ub_origin *origin = new_origin(client, "127.0.0.1", ub_listener_port(listener));
+        start(origin, UB_LIT("x"), size);
+        it.pause = true;
+        UB_UNTIL(loop, it.got > 0);
+        for (int i = 0; i < 10; i++) {
+            ub_loop_turn(loop, UB_MS);
+        }
+        ub_listener_drain(listener, NULL, NULL);
+        ub_loop_turn(loop, UB_MS);
+        it.pause = false;
+        ub_call_resume(&it.call);
+        UB_UNTIL(loop, it.over);
+        lost += it.error != UB_ERR_OK || it.got != size;
+        ub_origin_free(origin);
+        ub_listener_free(listener);
+        ub_loop_turn(loop, 0);
+    }
+    UB_CHECK(lost == 0, "a drain cuts no answer that waits for its reader (%d cut)", lost);
+}
+
 static void failing_memory(uint16_t port, struct ub_tls_client *client)
 {
     int64_t count = 0;
@@ -449,6 +477,7 @@ int main(void)
     until_close(server, client, true);
     until_close(server, client, false);
     paused_end(server, client);
+    drain_tail(server, client);
     bad_ones(ub_listener_port(listener));
     other_certificates(listener, ub_listener_port(listener));
     bad_files();
