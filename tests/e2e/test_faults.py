@@ -101,7 +101,7 @@ FAULTS = [
     instead("busy-200", "upstream_busy", busy),
     instead("no-resource;after=0", "no_resource", busy),
     # The only upstream says when, and that is too late for this request.
-    row("429-after;retry=60s", busy("throttled"), rescued("throttled")),
+    row("429-after;retry=60s", refused(503, "all_busy", "throttled"), rescued("throttled")),
 
     # Broken: once more in its tier, then the next one.
     row("500", failed("upstream_error"), rescued("upstream_error", 2)),
