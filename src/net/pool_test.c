@@ -1,7 +1,9 @@
 /* Connections to an upstream that are kept for the next call, and what may have happened to them. */
 #include "base/test.h"
+#include "net/client.h"
 #include "net/noted_call.h"
 
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -56,13 +58,21 @@ static void pool(void)
 }
 
 static struct ub_noted_call follower;
+static struct ub_peer idle;
 
+/* In the turn that ends one call: another starts on the idle connection, and its words are read
+ * before the question goes out. Read here, so that no order of epoll decides. */
 static void follow(struct ub_call *call, enum ub_error error, const char *words)
 {
     (void)call;
     (void)error;
     (void)words;
     ub_noted_start(&follower, loop, origin);
+    struct ub_stream *stream = &follower.call.connection->stream;
+    ub_peer_say_text(&idle, "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n");
+    struct pollfd there = {.fd = stream->fd, .events = POLLIN};
+    poll(&there, 1, 1000);
+    ub_stream_read(stream);
 }
 
 /* Requests go out at the end of a turn. Words of a kept connection that come in the same turn are
@@ -74,7 +84,7 @@ static void unasked(void)
     ub_noted_start(&first, loop, origin);
     struct ub_peer busy = ub_peer_accept(loop, listener);
     ub_noted_start(&other, loop, origin);
-    struct ub_peer idle = ub_peer_accept(loop, listener);
+    idle = ub_peer_accept(loop, listener);
     ub_noted_good_answer(&other, &idle);
     ub_peer_hears(&busy, "\r\n\r\n");
 
@@ -82,16 +92,19 @@ static void unasked(void)
     handler.ended = follow;
     first.call.handler = &handler;
     ub_peer_say_text(&busy, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-    ub_peer_say_text(&idle, "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n");
-    struct ub_peer fresh = ub_peer_accept(loop, listener);
+    UB_UNTIL(loop, follower.loop != NULL);
     UB_CHECK(!follower.over, "a word before the question is no answer");
-    ub_noted_good_answer(&follower, &fresh);
+    if (!follower.over) {
+        struct ub_peer fresh = ub_peer_accept(loop, listener);
+        ub_noted_good_answer(&follower, &fresh);
+        ub_peer_close(&fresh, false);
+    }
     UB_CHECK(follower.error == UB_ERR_OK && !follower.call.reused,
              "the question goes to a fresh connection");
     ub_buf_free(&first.told);
+    ub_buf_free(&follower.told);
     ub_peer_close(&busy, false);
     ub_peer_close(&idle, false);
-    ub_peer_close(&fresh, false);
     ub_origin_free(origin);
 }
 
