@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "gateway/ask.h"
 #include "gateway/grace.h"
+#include "gateway/hold.h"
 #include "gateway/reply.h"
 #include <assert.h>
 
@@ -53,26 +54,12 @@ static void lingered(struct ub_timer *timer)
     drop_call(timer->user);
 }
 
-/* What is held counts against the budget for bodies, too. */
-static void charge(struct ub_attempt *attempt)
-{
-    struct ub_budget *budget = &attempt->request->worker->gateway->budget;
-    atomic_fetch_add(&budget->memory, attempt->held.cap - attempt->charged);
-    attempt->charged = attempt->held.cap;
-}
-
-static void let_go(struct ub_attempt *attempt)
-{
-    ub_buf_free(&attempt->held);
-    charge(attempt);
-}
-
 void ub_attempt_mute(struct ub_attempt *attempt)
 {
     attempt->mute = true;
     ub_relay_close(&attempt->relay);
     ub_tail_close(&attempt->tail);
-    let_go(attempt);
+    ub_hold_let_go(attempt);
     if (attempt->call_over || attempt->lingers) {
         return;
     }
@@ -195,26 +182,11 @@ void ub_attempt_start(struct ub_request *request, const struct ub_action *action
 
 /* --- refusals -------------------------------------------------------------------------------- */
 
-static void keep(struct ub_kept *kept, struct ub_attempt *attempt, bool stream)
-{
-    ub_buf_free(&kept->bytes);
-    *kept = (struct ub_kept){
-        .attempt = attempt->number,
-        .site = (uint16_t)(attempt->site - attempt->request->view->setup->sites),
-        .status = attempt->status,
-        .stream = stream,
-        .usage = attempt->relay.usage,
-        .bytes = attempt->held,
-    };
-    attempt->held = (struct ub_buf){0};
-    charge(attempt);
-}
-
 static void refused(struct ub_attempt *attempt)
 {
     enum ub_error error = ub_openai_refusal(attempt->status, ub_buf_slice(&attempt->held),
                                             attempt->site->config->dialect);
-    keep(&attempt->request->refused, attempt, false);
+    ub_hold_keep(&attempt->request->refused, attempt, false);
     end(attempt, error);
 }
 
@@ -246,6 +218,7 @@ static bool flush(struct ub_attempt *attempt)
         for (uint32_t i = 0; i < relay->part_count; i++) {
             ub_buf_add_slice(&attempt->held, relay->parts[i]);
         }
+        ub_hold_charge(attempt);
     }
     relay->part_count = 0;
     return !attempt->held.failed;
@@ -267,7 +240,7 @@ static void first_payload(struct ub_attempt *attempt)
 static void stream_over(struct ub_attempt *attempt)
 {
     if (attempt->relay.error == UB_ERR_EMPTY_ANSWER) {
-        keep(&attempt->request->empty, attempt, true);
+        ub_hold_keep(&attempt->request->empty, attempt, true);
     }
     end(attempt, attempt->relay.error);
 }
@@ -340,7 +313,7 @@ static void on_plain(struct ub_attempt *attempt, struct ub_slice chunk)
         return;
     }
     ub_buf_add_slice(&attempt->held, chunk);
-    charge(attempt);
+    ub_hold_charge(attempt);
     bool room = ub_budget_has_room(&attempt->request->worker->gateway->budget);
     if (attempt->held.failed) {
         end(attempt, UB_ERR_NO_MEMORY);
@@ -369,7 +342,7 @@ static void plain_over(struct ub_attempt *attempt)
         attempt->relay.words = "a plain answer where a stream was asked for";
     }
     if (error == UB_ERR_EMPTY_ANSWER) {
-        keep(&attempt->request->empty, attempt, false);
+        ub_hold_keep(&attempt->request->empty, attempt, false);
     }
     if (error == UB_ERR_OK) {
         note_payload(attempt); /* it came with its end, and the brain need not hear of it apart */
@@ -399,7 +372,7 @@ void ub_attempt_forward(struct ub_attempt *attempt)
         ub_tail_add(&attempt->tail, held);
     }
     pass(attempt, &held, 1);
-    let_go(attempt);
+    ub_hold_let_go(attempt);
 }
 
 void ub_attempt_finish(struct ub_attempt *attempt)
@@ -472,6 +445,7 @@ static void on_body(struct ub_call *call, struct ub_slice chunk)
     case UB_ATTEMPT_ASKED:
     case UB_ATTEMPT_REFUSED:
         ub_buf_add_slice(&attempt->held, chunk);
+        ub_hold_charge(attempt);
         if (attempt->held.failed || attempt->held.len > REFUSAL_MAX) {
             refused(attempt);
         }

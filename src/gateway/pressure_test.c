@@ -105,6 +105,45 @@ static void a_body_that_waits_at_its_last_byte(void)
     ub_stage_close(&stage);
 }
 
+/* Bytes of answers that are not sent yet: each script is played by a, and b (if somebody asks it)
+ * says nothing. */
+static void what_is_held_counts(void)
+{
+    static const struct {
+        const char *name, *before, *behind;
+    } rows[] = {
+        {"a stream without a payload so far", "stream\nevent {\"choices\":[],\"pad\":\"",
+         "\"}\nhang"},
+        {"a refusal so far", "bytes HTTP/1.1 503 Busy\\r\\nContent-Length: 99999\\r\\n\\r\\n",
+         "\nhang"},
+        {"a plain answer so far", "bytes HTTP/1.1 200 OK\\r\\nContent-Length: 99999\\r\\n\\r\\n",
+         "\nhang"},
+        {"a refusal that is kept", "plain 503 {\"pad\":\"", "\"}"},
+        {"an empty answer that is kept", "plain 200 {\"choices\":[],\"pad\":\"", "\"}"},
+        {"an empty stream that is kept", "stream\nevent {\"choices\":[],\"pad\":\"", "\"}\ndone"},
+    };
+    static char pad[50001], script[50200];
+    memset(pad, 'x', sizeof pad - 1);
+    for (size_t i = 0; i < UB_COUNT(rows); i++) {
+        struct ub_stage stage = {0};
+        snprintf(script, sizeof script, "%s%s%s", rows[i].before, pad, rows[i].behind);
+        ub_stage_actor(&stage, (const char *const[]){script, NULL});
+        ub_stage_actor(&stage, (const char *const[]){"hang", NULL});
+        ub_stage_open(&stage, "");
+        _Atomic uint64_t *memory = &stage.gateway->budget.memory;
+        bool kept = strstr(rows[i].name, "is kept") != NULL;
+        int fd = ub_guest_dial(stage.port);
+        say_request(fd, strstr(rows[i].name, "stream") != NULL ? "{\"model\":\"m\",\"stream\":true}"
+                                                               : "{\"model\":\"m\"}");
+        UB_AWAIT(ub_actor_hanging(&stage, kept) == 1);
+        UB_CHECK(UB_AWAIT(atomic_load(memory) >= 50000 && atomic_load(memory) < 150000),
+                 "%s counts: %llu", rows[i].name, (unsigned long long)atomic_load(memory));
+        close(fd);
+        UB_CHECK(UB_AWAIT(atomic_load(memory) == 0), "%s: and is given back", rows[i].name);
+        ub_stage_close(&stage);
+    }
+}
+
 struct crowd {
     uint16_t port;
     atomic_bool *stop;
@@ -198,6 +237,7 @@ int main(void)
 {
     a_large_body_is_sent_again();
     a_used_up_budget();
+    what_is_held_counts();
     a_body_that_waits_at_its_last_byte();
     reloads();
     return ub_test_done();

@@ -3,14 +3,17 @@
 #include "base/alloc.h"
 #include "base/embed.h"
 #include "gateway/attempt.h"
+#include "gateway/hold.h"
 #include "gateway/intake.h"
 #include "gateway/listing.h"
 #include "gateway/reply.h"
 #include "gateway/settle.h"
 #include <assert.h>
 
+/* There will be no other attempt, and nothing that was kept is passed on any more. */
 static void forget_question(struct ub_request *request)
 {
+    ub_hold_drop(request);
     ub_scan_free(&request->worker->scan_stock, request->scan);
     request->scan = NULL;
 }
@@ -31,8 +34,6 @@ static void bury(struct ub_task *task)
     worker->request_count--;
     forget_question(request);
     ub_listing_free(request->listing);
-    ub_buf_free(&request->refused.bytes);
-    ub_buf_free(&request->empty.bytes);
     ub_free(request->passed_text);
     ub_view_release(request->view);
     ub_stock_give(&worker->request_stock, request);
@@ -131,7 +132,7 @@ static void answer(struct ub_request *request, const struct ub_action *action)
 
 static void forward(struct ub_request *request, const struct ub_action *action)
 {
-    forget_question(request); /* there will be no other attempt */
+    forget_question(request);
     ub_attempt_forward(ub_attempt_find(request, action->attempt));
 }
 

@@ -33,6 +33,7 @@ struct ub_kept {
     bool stream; /* `bytes` are events */
     struct ub_openai_usage usage;
     struct ub_buf bytes;
+    size_t charged; /* of it, to the budget for bodies */
 };
 
 /* What the log says about an attempt. */
