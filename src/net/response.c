@@ -84,6 +84,32 @@ static ssize_t write_once(struct ub_server_conn *conn, const struct ub_slice *pa
     return taken - (ssize_t)queued;
 }
 
+static bool owes_body(const struct ub_server_conn *conn)
+{
+    return conn->has_body && !conn->request_whole;
+}
+
+/* The held head leaves now. A connection that will not be used again says so in it (RFC 9112, 9.6),
+ * also when that was not known yet as it was written: of a body that is not here nobody knows if it
+ * comes. */
+static bool say_close(struct ub_server_conn *conn)
+{
+    const struct ub_slice field = UB_LIT("Connection: close\r\n");
+    struct ub_buf *out = &conn->out;
+    char *end = memmem(out->ptr, out->len, "\r\n\r\n", 4);
+    assert(end != NULL);
+    size_t at = (size_t)(end - out->ptr) + 2, behind = out->len - at;
+    conn->keep_alive = false;
+    conn->close_said = true;
+    ub_buf_add_slice(out, field);
+    if (out->failed) {
+        return break_off(conn, UB_GONE_ABORTED);
+    }
+    memmove(out->ptr + at + field.len, out->ptr + at, behind);
+    memcpy(out->ptr + at, field.ptr, field.len);
+    return true;
+}
+
 bool ub_server_conn_write(struct ub_server_conn *conn, const struct ub_slice *parts, uint32_t count)
 {
     if (conn->broken) {
@@ -91,6 +117,10 @@ bool ub_server_conn_write(struct ub_server_conn *conn, const struct ub_slice *pa
     }
     if (ub_deadline_is_armed(&conn->output_due)) { /* the socket is full already */
         return queue(conn, parts, count, 0);
+    }
+    if (conn->head_held && !conn->close_said && (!conn->keep_alive || owes_body(conn)) &&
+        !say_close(conn)) {
+        return false;
     }
     size_t total = total_of(parts, count);
     if (total + backlog(conn) == 0 && ub_stream_is_flushed(&conn->stream)) {
@@ -185,7 +215,9 @@ bool ub_exchange_respond(struct ub_exchange *exchange, int status,
         return false;
     }
     assert(!conn->responded);
-    if (conn->listener->draining || conn->awaits_100) { /* nobody knows if the body comes */
+    /* Behind bytes that still wait, or with a promise to HTTP/1.0 in it, the head stays as it is. */
+    bool final = conn->http10 || ub_deadline_is_armed(&conn->output_due);
+    if (conn->listener->draining || conn->awaits_100 || (final && owes_body(conn))) {
         conn->keep_alive = false;
     }
     conn->responded = conn->head_held = true;
@@ -197,6 +229,7 @@ bool ub_exchange_respond(struct ub_exchange *exchange, int status,
         ub_http1_write_field(&conn->out, fields[i].name, fields[i].value);
     }
     write_framing(conn, status, length);
+    conn->close_said = final || !conn->keep_alive;
     ub_http1_write_end(&conn->out);
     return conn->out.failed ? break_off(conn, UB_GONE_ABORTED) : true;
 }

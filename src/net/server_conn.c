@@ -202,6 +202,7 @@ static void begin_exchange(struct ub_server_conn *conn)
     conn->chunked = !conn->http10;
     conn->length_left = -1;
     conn->body_mark = BODY_STEP;
+    conn->has_body = head->has_body;
     conn->body_paused = conn->request_whole = conn->responded = conn->head_held = false;
     conn->until_close = conn->ended = conn->full = false;
     conn->exchange.handler = conn->listener->options.handler;

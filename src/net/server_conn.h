@@ -52,11 +52,13 @@ struct ub_server_conn {
     bool http10;
     bool awaits_100; /* the client holds its body back until we say so */
     bool body_paused;
+    bool has_body;      /* the request */
     bool request_whole; /* body_end was called */
     bool keep_alive;    /* the client and we want another request */
     bool head_request;  /* or a status without a body: body bytes are dropped */
     bool responded;     /* ub_exchange_respond was called */
     bool head_held;     /* the response head waits in `out` for company */
+    bool close_said;    /* in that head, or it is too late for that */
     bool chunked;       /* the response's framing */
     bool until_close;   /* likewise */
     bool ended;         /* ub_exchange_end was called */

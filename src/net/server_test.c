@@ -9,9 +9,11 @@
 
 /* ---- requests and answers ---- */
 
-#define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
-#define OK_HEAD     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-#define HELLO       OK_HEAD "Content-Length: 5\r\nDate\r\n\r\nhello"
+#define GET(target)  "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define POST(target) "POST " target " HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
+#define OK_HEAD      "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+#define LAST_HEAD    OK_HEAD "Content-Length: 5\r\nDate\r\nConnection: close\r\n\r\n"
+#define HELLO        OK_HEAD "Content-Length: 5\r\nDate\r\n\r\nhello"
 
 static const struct {
     const char *name;
@@ -19,6 +21,7 @@ static const struct {
     const char *heard; /* the Date field without its value */
     const char *told;
     bool closes;
+    bool at_once; /* not in pieces */
 } rows[] = {
     {"a body of known length goes out with Content-Length", GET("/hello"), HELLO,
      "head /hello, end, gone done; ", false},
@@ -33,26 +36,28 @@ static const struct {
      "head /hello, end, gone done; head /none, end, gone done; head /hello, end, gone done; ",
      false},
     {"Connection: close is obeyed", "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-     OK_HEAD "Content-Length: 5\r\nDate\r\nConnection: close\r\n\r\nhello",
-     "head /hello, end, gone done; ", true},
+     LAST_HEAD "hello", "head /hello, end, gone done; ", true},
     {"a HEAD request gets no body", "HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\n" GET("/empty"),
      OK_HEAD "Content-Length: 5\r\nDate\r\n\r\n" OK_HEAD "Content-Length: 0\r\nDate\r\n\r\n",
      "head /hello, end, gone done; head /empty, end, gone done; ", false},
-    {"a body comes through, then the next request",
-     "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" GET("/hello"), HELLO HELLO,
+    {"a body comes through, then the next request", POST("/hello") "abc" GET("/hello"), HELLO HELLO,
      "head /hello, body 3, end, gone done; head /hello, end, gone done; ", false},
     {"100 Continue is said when the body is awaited",
      "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
      "HTTP/1.1 100 Continue\r\n\r\n" HELLO, "head /hello, body 3, end, gone done; ", false},
     {"an answer before the body: no 100, and the connection closes",
      "POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n",
-     OK_HEAD "Content-Length: 5\r\nDate\r\nConnection: close\r\n\r\nearly",
-     "head /early, gone done; ", true},
+     LAST_HEAD "early", "head /early, gone done; ", true},
+    {"an answer before the body is whole says that the connection closes", POST("/early") "a",
+     LAST_HEAD "early", "head /early, gone done; ", true},
+    {"when the body is here already it goes on", POST("/early") "abc" GET("/hello"),
+     OK_HEAD "Content-Length: 5\r\nDate\r\n\r\nearly" HELLO,
+     "head /early, gone done; head /hello, end, gone done; ", false, true},
     {"an answer from the head on keeps the connection when there is no body",
      GET("/early") GET("/hello"), OK_HEAD "Content-Length: 5\r\nDate\r\n\r\nearly" HELLO,
      "head /early, gone done; head /hello, end, gone done; ", false},
-    {"cutting an answer that is out already only closes", GET("/late-abort"),
-     OK_HEAD "Content-Length: 5\r\nDate\r\n\r\nwhole", "head /late-abort, end, gone done; ", true},
+    {"cutting an answer that is out already only closes", GET("/late-abort"), LAST_HEAD "whole",
+     "head /late-abort, end, gone done; ", true},
     {"a cut answer has no end", GET("/cut"),
      OK_HEAD "Transfer-Encoding: chunked\r\nDate\r\n\r\n4\r\nhalf\r\n",
      "head /cut, end, gone aborted; ", true},
@@ -60,8 +65,7 @@ static const struct {
      OK_HEAD "Content-Length: 10\r\nDate\r\n\r\nshort", "head /short, end, gone aborted; ", true},
     {"an answer that is longer than announced never gets out", GET("/long"), "",
      "head /long, end, gone aborted; ", true},
-    {"the handler may leave while a body comes in",
-     "POST /cut-in-body HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na", "",
+    {"the handler may leave while a body comes in", POST("/cut-in-body") "a", "",
      "head /cut-in-body, body 1, gone aborted; ", true},
 };
 
@@ -102,7 +106,8 @@ static void say_in_pieces(struct ub_peer *peer, const char *text, size_t piece)
 static void requests(size_t piece)
 {
     for (size_t i = 0; i < UB_COUNT(rows); i++) {
-        if (piece == 1 && strstr(rows[i].told, "body 3") != NULL) {
+        if ((piece == 1 && strstr(rows[i].told, "body 3") != NULL) ||
+            (piece < 1000 && rows[i].at_once)) {
             continue;
         }
         ub_buf_clear(&ub_answerer.told);
@@ -187,7 +192,7 @@ static void late_ones(void)
     ub_peer_close(&peer, false);
 
     peer = ub_answerer_dial();
-    ub_peer_say_text(&peer, "POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
+    ub_peer_say_text(&peer, POST("/wait") "a");
     UB_CHECK(ub_peer_sees_end(&peer) && strstr(ub_peer_text(&peer), "HTTP/1.1 408 "),
              "so does a body");
     UB_CHECK_TEXT(ub_answerer_told(), "head /wait, body 1, gone slow body; ",
@@ -248,8 +253,8 @@ static void leavers(void)
           "a FIN behind a request that was sent ahead");
     leave(GET("/begin"), false, "head /begin, end, gone left; ",
           "a FIN in the middle of an answer");
-    leave("POST /pause HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", false,
-          "head /pause, gone left; ", "a FIN while the body is paused");
+    leave(POST("/pause") "abc", false, "head /pause, gone left; ",
+          "a FIN while the body is paused");
     ub_answerer_close();
 
     struct ub_listener_options o = ub_answerer_options();
@@ -319,8 +324,7 @@ static void slow_reader(void)
 
     ub_buf_clear(&ub_answerer.told);
     peer = ub_answerer_dial();
-    ub_peer_say_text(&peer,
-                     "POST /pause-in-body HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+    ub_peer_say_text(&peer, POST("/pause-in-body") "abc");
     UB_UNTIL(ub_answerer.loop, ub_answerer_was_told("body 3, "));
     ub_loop_turn(ub_answerer.loop, UB_MS);
     UB_CHECK_TEXT(ub_answerer_told(), "head /pause-in-body, body 3, ",
