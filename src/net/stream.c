@@ -307,6 +307,11 @@ static ssize_t send_parts(int fd, const struct ub_slice *parts, uint32_t count)
     return send(fd, joined, total, MSG_NOSIGNAL);
 }
 
+bool ub_stream_is_full(int error)
+{
+    return error == EAGAIN || error == EINTR || error == ENOBUFS || error == ENOMEM;
+}
+
 ssize_t ub_stream_write(struct ub_stream *stream, const struct ub_slice *parts, uint32_t count)
 {
     if (stream->tls != NULL) {
@@ -322,7 +327,7 @@ ssize_t ub_stream_write(struct ub_stream *stream, const struct ub_slice *parts, 
     if (taken >= 0) {
         return taken;
     }
-    return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? 0 : -1;
+    return ub_stream_is_full(errno) ? 0 : -1;
 }
 
 bool ub_stream_is_flushed(const struct ub_stream *stream)

@@ -98,6 +98,8 @@ bool ub_stream_start_tls(struct ub_stream *stream, struct ub_tls *tls);
 #define UB_STREAM_PARTS 32 /* at most so many are looked at in one call */
 ssize_t ub_stream_write(struct ub_stream *stream, const struct ub_slice *parts, uint32_t count);
 void ub_stream_want_write(struct ub_stream *stream, bool want);
+/* After a failed send: it may go on later. The kernel's memory is full now and then, too. */
+bool ub_stream_is_full(int error);
 /* False: TLS still keeps encrypted bytes of what was taken. Closing would lose them; `writable`
  * comes when they are gone. */
 bool ub_stream_is_flushed(const struct ub_stream *stream);

@@ -238,7 +238,7 @@ static bool write_record(struct ub_stream *stream, struct ub_tls_scratch *scratc
         return false;
     }
     ssize_t taken = send(stream->fd, scratch->cipher.ptr, scratch->cipher.len, MSG_NOSIGNAL);
-    if (taken < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
+    if (taken < 0 && !ub_stream_is_full(errno)) {
         return false;
     }
     size_t sent = taken < 0 ? 0 : (size_t)taken;
