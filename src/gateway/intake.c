@@ -191,7 +191,7 @@ static void spoil_memory(struct ub_request *request)
 void ub_intake_body(struct ub_request *request, struct ub_slice chunk)
 {
     request->bytes_in += chunk.len;
-    if (request->spoilt || request->listing != NULL) {
+    if (request->spoilt || request->lists) {
         return;
     }
     if (!ub_scan_feed(request->scan, chunk)) {
@@ -384,7 +384,7 @@ static bool follow_reload(struct ub_request *request)
 
 void ub_intake_arrive(struct ub_request *request)
 {
-    if (request->listing != NULL) {
+    if (request->lists) {
         return; /* its answer is under way */
     }
     if (!request->spoilt && !ub_scan_finish(request->scan)) {

@@ -116,9 +116,79 @@ static void a_client_that_leaves(void)
     ub_stage_close(&stage);
 }
 
+#define BUSY                                                                                   \
+    "{\"error\":{\"message\":\"every upstream is busy or failing\",\"type\":\"server_error\"," \
+    "\"param\":null,\"code\":\"all_busy\"}}"
+#define NEWER "{\"object\":\"list\",\"data\":[{\"id\":\"newer\"}]}"
+
+static bool hears(const struct ub_stage *stage, const char *body)
+{
+    struct ub_guest guest = ask(stage, GET);
+    bool same = guest.body.ptr != NULL && strcmp(guest.body.ptr, body) == 0;
+    ub_guest_free(&guest);
+    return same;
+}
+
+static void many_clients(const char *name, const char *script, const char *body)
+{
+    struct ub_stage stage = {0};
+    ub_stage_actor(&stage, (const char *const[]){script, "plain 200 " NEWER, NULL});
+    ub_stage_open(&stage, ALONE);
+    int fd[10];
+    for (size_t i = 0; i < UB_COUNT(fd); i++) {
+        fd[i] = ub_guest_dial(stage.port);
+        ub_guest_say(fd[i], GET);
+    }
+    UB_AWAIT(ub_actor_requests(&stage, 0) == 1);
+    for (size_t i = 0; i < UB_COUNT(fd); i++) {
+        struct ub_guest guest = ub_guest_hear(fd[i]);
+        UB_CHECK_TEXT(guest.body.ptr, body, "%s", name);
+        ub_guest_free(&guest);
+    }
+    UB_CHECK(ub_actor_requests(&stage, 0) == 1, "%s: an upstream was asked once", name);
+    ub_stage_close(&stage);
+}
+
+static void what_is_known(void)
+{
+    struct ub_stage stage = {0};
+    ub_stage_actor(
+        &stage, (const char *const[]){"plain 500 {}", "plain 200 " LIST, "plain 200 " NEWER, NULL});
+    ub_stage_open(&stage, ALONE);
+    UB_CHECK(hears(&stage, BUSY), "nobody says");
+    UB_CHECK(hears(&stage, LIST), "that is not remembered");
+    UB_CHECK(hears(&stage, LIST) && ub_actor_requests(&stage, 0) == 2, "a list is");
+    struct ub_buf words = {0};
+    struct ub_config *config = ub_stage_config(&stage, ALONE);
+    UB_CHECK(ub_gateway_reload(stage.gateway, config, &words), "a reload");
+    ub_config_release(config);
+    UB_CHECK(UB_AWAIT(hears(&stage, NEWER)), "what was known before it is not any more");
+    ub_stage_close(&stage);
+}
+
+static void the_first_leaves(void)
+{
+    struct ub_stage stage = {0};
+    ub_stage_actor(&stage, (const char *const[]){"wait 300\nplain 200 " LIST, NULL});
+    ub_stage_open(&stage, ALONE);
+    int first = ub_guest_dial(stage.port), other = ub_guest_dial(stage.port);
+    ub_guest_say(first, GET);
+    UB_AWAIT(ub_actor_requests(&stage, 0) == 1);
+    ub_guest_say(other, GET);
+    close(first);
+    struct ub_guest guest = ub_guest_hear(other);
+    UB_CHECK_TEXT(guest.body.ptr, LIST, "who has asked leaves: others hear the list nevertheless");
+    ub_guest_free(&guest);
+    ub_stage_close(&stage);
+}
+
 int main(void)
 {
     lists();
+    many_clients("one answer is for all", "wait 300\nplain 200 " LIST, LIST);
+    many_clients("so is that there is none", "wait 300\nplain 500 {}", BUSY);
+    the_first_leaves();
+    what_is_known();
     what_is_asked();
     alias_under_any();
     a_client_that_leaves();

@@ -131,15 +131,32 @@ static struct ub_guest ask(uint16_t port, const char *body)
     return ub_guest_hear(fd);
 }
 
-/* `body` NULL: the list of models. */
+static bool introduce(struct child *child, const struct ub_actor *actor)
+{
+    uint16_t upstream = ub_actor_port(actor);
+    return write(child->orders, &upstream, sizeof upstream) == sizeof upstream &&
+           read(child->reports, &child->port, sizeof child->port) == sizeof child->port;
+}
+
+static bool end(struct child *child)
+{
+    int status = 0;
+    int64_t stop = STOP;
+    bool ended = write(child->orders, &stop, sizeof stop) == sizeof stop &&
+                 waitpid(child->pid, &status, 0) == child->pid && WIFEXITED(status) &&
+                 WEXITSTATUS(status) == 0;
+    close(child->orders);
+    close(child->reports);
+    return ended;
+}
+
+/* `body` NULL: the list of models, which is remembered, so each time a new gateway is asked. */
 static void every_allocation(const char *name, const char *const *scripts, const char *body,
                              bool streamed)
 {
     struct child child = start();
     struct ub_actor *actor = ub_actor_start(scripts);
-    uint16_t upstream = ub_actor_port(actor);
-    bool up = write(child.orders, &upstream, sizeof upstream) == sizeof upstream &&
-              read(child.reports, &child.port, sizeof child.port) == sizeof child.port;
+    bool up = introduce(&child, actor), ended = true;
     UB_CHECK(up, "%s: the gateway runs", name);
     struct tally tally = {0};
     int64_t nth = 0;
@@ -154,6 +171,11 @@ static void every_allocation(const char *name, const char *const *scripts, const
         guest = ask(child.port, body);
         tally.dead_after += guest.status != 200 || !guest.whole;
         ub_guest_free(&guest);
+        if (body == NULL) {
+            ended &= end(&child);
+            child = start();
+            failed &= introduce(&child, actor);
+        }
     }
     printf("# %s: %ld allocations; %d answered, %d refused, %d closed\n", name, (long)nth - 1,
            tally.good, tally.refused, tally.closed);
@@ -161,14 +183,8 @@ static void every_allocation(const char *name, const char *const *scripts, const
     UB_CHECK(tally.strange == 0 && tally.refused > 0, "%s: the request gets a 503 or is closed",
              name);
     UB_CHECK(tally.dead_after == 0, "%s: the next one is answered", name);
-    int status = 0;
-    int64_t stop = STOP;
-    up = write(child.orders, &stop, sizeof stop) == sizeof stop;
-    UB_CHECK(up && waitpid(child.pid, &status, 0) == child.pid && WIFEXITED(status) &&
-                 WEXITSTATUS(status) == 0,
-             "%s: and the process ends well", name);
-    close(child.orders);
-    close(child.reports);
+    ended &= end(&child);
+    UB_CHECK(ended, "%s: and the process ends well", name);
     ub_actor_stop(actor);
 }
 

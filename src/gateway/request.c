@@ -33,7 +33,6 @@ static void bury(struct ub_task *task)
     }
     worker->request_count--;
     forget_question(request);
-    ub_listing_free(request->listing);
     ub_free(request->passed_text);
     ub_view_release(request->view);
     ub_stock_give(&worker->request_stock, request);
@@ -69,7 +68,7 @@ void ub_request_end(struct ub_request *request, enum ub_error outcome, enum ub_r
     request->why = why;
     request->over_at = ub_loop_now(request->worker->loop);
     ub_request_set_patient(request, false);
-    ub_listing_stop(request->listing);
+    ub_listing_stop(request);
     for (struct ub_attempt *attempt = request->attempts; attempt != NULL; attempt = attempt->next) {
         ub_attempt_mute(attempt);
     }

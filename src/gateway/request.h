@@ -93,7 +93,9 @@ struct ub_request {
     struct ub_kept refused;
     struct ub_kept empty;
     const struct ub_kept *passed_on; /* one of these, when it became the answer */
-    struct ub_listing *listing;      /* owned; an upstream is asked for its models */
+    bool lists;                      /* wants the list of models that an upstream has (listing.h) */
+    bool waits_for_list;
+    struct ub_request *next_waiting; /* for it, too */
 
     /* For the settlement. */
     ub_ns began_at; /* head */

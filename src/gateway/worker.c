@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "gateway/attempt.h"
 #include "gateway/doors.h"
+#include "gateway/listing.h"
 #include "gateway/request.h"
 #include <assert.h>
 #include <signal.h>
@@ -245,6 +246,7 @@ void ub_worker_close(struct ub_worker *worker)
     ub_timer_stop(worker->loop, &worker->brain_timer);
     ub_timer_stop(worker->loop, &worker->tick);
     ub_timer_stop(worker->loop, &worker->pulse);
+    ub_lister_free(worker->lister);
     ub_view_release(worker->view);
     ub_stock_empty(&worker->request_stock);
     ub_stock_empty(&worker->attempt_stock);
