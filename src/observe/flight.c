@@ -110,6 +110,11 @@ static struct ub_flight_out begin_record(struct ub_flight *f, enum ub_flight_kin
     return out;
 }
 
+/* Whoever changes one of these makes a new version. */
+_Static_assert(UB_FLIGHT_VERSION == 2 && UB_WHY_COUNT == 32 && UB_ACT_TYPES == 9 &&
+                   UB_EV_ANSWERED == 9,
+               "the numbers in a record mean what they meant in this version");
+
 static void put_header(struct ub_flight *f)
 {
     f->index = 0;

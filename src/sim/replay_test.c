@@ -6,6 +6,9 @@
 #include "base/test.h"
 #include "sim/world.h"
 
+#include <string.h>
+#include <xxhash.h>
+
 #define RING (8u << 20)
 
 static const struct ub_brain_limits limits = {.requests = 64,
@@ -110,6 +113,19 @@ static void test_damage(struct ub_buf *file)
     UB_CHECK(replay(&other, other.len, 0).end == UB_REPLAY_STRANGE, "nor is some text");
 }
 
+/* The header is good but for its version: kind, eight magic bytes, version. */
+static void test_other_version(struct ub_buf *file)
+{
+    uint8_t *head = (uint8_t *)file->ptr;
+    uint32_t length;
+    memcpy(&length, head, sizeof length);
+    head[8 + 9]--;
+    uint32_t check = (uint32_t)XXH3_64bits_withSeed(head + 8, length, 0);
+    memcpy(head + 4, &check, sizeof check);
+    UB_CHECK(replay(file, file->len, 0).end == UB_REPLAY_STRANGE,
+             "a record of an older version is none of ours");
+}
+
 /* Another decision is found: the record of a world with one more draw. */
 static void test_divergence(void)
 {
@@ -172,6 +188,7 @@ int main(void)
     test_divergence();
     test_gap();
     test_allocation_failures(&file);
+    test_other_version(&file);
     ub_buf_free(&file);
     return ub_test_done();
 }
