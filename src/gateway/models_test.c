@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/test.h"
 #include "gateway/stage.h"
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -182,6 +183,50 @@ static void the_first_leaves(void)
     ub_stage_close(&stage);
 }
 
+/* Five seconds for each, and ten for all. */
+static void upstreams_that_hang(void)
+{
+    struct ub_stage stage = {0};
+    ub_stage_actor(&stage, (const char *const[]){"hang", NULL});
+    ub_stage_actor(&stage, (const char *const[]){"hang", NULL});
+    ub_stage_actor(&stage, (const char *const[]){"plain 200 " LIST, NULL});
+    ub_stage_open(&stage, "models:\n  - {name: \"*\", tiers: [[a], [b], [c]]}\n");
+    UB_CHECK(hears(&stage, BUSY), "a list does not take longer than ten seconds");
+    UB_CHECK(ub_actor_requests(&stage, 1) == 1 && ub_actor_requests(&stage, 2) == 0,
+             "in which two can be waited for");
+    ub_stage_close(&stage);
+}
+
+static int readable(const int *fds, size_t count)
+{
+    int found = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct pollfd one = {.fd = fds[i], .events = POLLIN};
+        found += poll(&one, 1, 0) == 1;
+    }
+    return found;
+}
+
+static void too_many_clients(void)
+{
+    struct ub_stage stage = {0};
+    int fd[103];
+    ub_stage_actor(&stage, (const char *const[]){"hang", NULL});
+    ub_stage_open(&stage, ALONE);
+    for (size_t i = 0; i < UB_COUNT(fd); i++) {
+        fd[i] = ub_guest_dial(stage.port);
+        ub_guest_say(fd[i], GET);
+    }
+    UB_CHECK(UB_AWAIT(readable(fd, UB_COUNT(fd)) == 3 && ub_actor_requests(&stage, 0) == 1),
+             "a hundred wait, more are refused");
+    for (size_t i = 0; i < UB_COUNT(fd); i++) {
+        close(fd[i]);
+    }
+    UB_CHECK(UB_AWAIT(ub_actor_hung_up_at(&stage, 0) != 0),
+             "the upstream is let go when the last one leaves");
+    ub_stage_close(&stage);
+}
+
 int main(void)
 {
     lists();
@@ -189,6 +234,8 @@ int main(void)
     many_clients("so is that there is none", "wait 300\nplain 500 {}", BUSY);
     the_first_leaves();
     what_is_known();
+    upstreams_that_hang();
+    too_many_clients();
     what_is_asked();
     alias_under_any();
     a_client_that_leaves();
