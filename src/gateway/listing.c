@@ -6,11 +6,12 @@
 #include "net/call.h"
 #include <assert.h>
 
-#define EACH_NS     (5 * UB_SECOND) /* for one upstream, all together */
-#define ALL_NS      (10 * UB_SECOND)
+#define ALL_TIMES   2 /* as long for all upstreams together as for this many that hang */
 #define GOOD_NS     (10 * UB_SECOND) /* a list is passed on without asking again */
 #define LIST_MAX    ((size_t)1024 * 1024)
 #define WAITING_MAX 100u /* each one that leaves is looked for among these */
+
+ub_ns ub_listing_each_ns = 5 * UB_SECOND;
 
 enum state { IDLE, ASKING, GOOD, BAD };
 
@@ -124,7 +125,7 @@ static void ask_next(struct ub_lister *lister)
     lister->site = site;
     lister->status = 0;
     ub_buf_clear(&lister->held);
-    set_timer(lister, ub_ns_min(left_ns, EACH_NS));
+    set_timer(lister, ub_ns_min(left_ns, ub_listing_each_ns));
     ub_call_start(&lister->call, ub_view_origin(lister->view, site), &ask);
 }
 
@@ -194,7 +195,7 @@ static void begin(struct ub_lister *lister, struct ub_request *request, uint32_t
     lister->state = ASKING;
     lister->view = ub_view_hold(request->view);
     lister->model = &request->view->setup->config->routes.models[model];
-    lister->until = ub_loop_now(request->worker->loop) + ALL_NS;
+    lister->until = ub_loop_now(request->worker->loop) + ALL_TIMES * ub_listing_each_ns;
     lister->tier = lister->member = 0;
     lister->held.max = LIST_MAX;
     memcpy(lister->name, request->name, sizeof lister->name);

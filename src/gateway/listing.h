@@ -14,6 +14,9 @@
 
 #include "gateway/request.h"
 
+/* For one upstream, all together: 5 s. Only tests are less patient; set it before anything runs. */
+extern ub_ns ub_listing_each_ns;
+
 /* The request is ended with the list of `model`, now or later. */
 void ub_listing_start(struct ub_request *request, uint32_t model);
 
