@@ -89,7 +89,8 @@ static int run(int argc, char **argv)
         print_help(stderr);
         return UB_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         print_help(stdout);
         return UB_EXIT_GOOD;
     }
@@ -98,9 +99,14 @@ static int run(int argc, char **argv)
         return UB_EXIT_GOOD;
     }
     for (size_t i = 0; i < UB_COUNT(commands); i++) {
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            return commands[i].run(argc - 1, argv + 1);
+        if (strcmp(argv[1], commands[i].name) != 0) {
+            continue;
         }
+        if (argc == 3 && strcmp(argv[2], "--version") == 0) {
+            print_version();
+            return UB_EXIT_GOOD;
+        }
+        return commands[i].run(argc - 1, argv + 1);
     }
     return unknown_command(argv[1]);
 }

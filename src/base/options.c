@@ -29,7 +29,7 @@ static int option_width(const struct ub_option *option)
 
 static void print_help(const struct ub_usage *usage)
 {
-    int width = (int)strlen("help");
+    int width = (int)strlen("version");
     for (uint32_t i = 0; i < usage->count; i++) {
         if (usage->options[i].help != NULL && option_width(&usage->options[i]) > width) {
             width = option_width(&usage->options[i]);
@@ -46,6 +46,7 @@ static void print_help(const struct ub_usage *usage)
         }
     }
     printf("  --%-*s  %s\n", width, "help", "print this");
+    printf("  --%-*s  %s\n", width, "version", "what this is made of");
     if (usage->more != NULL) {
         printf("\n%s", usage->more);
     }

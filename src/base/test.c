@@ -77,6 +77,7 @@ void ub_test_skip(const char *format, ...)
     printf("ok %d # SKIP ", checks);
     vprintf(format, args);
     printf("\n");
+    fflush(stdout); /* a child would print it again */
     va_end(args);
 }
 

@@ -229,6 +229,9 @@ static const struct row bad_heads[] = {
     {"an unknown expectation", POST "Expect: 200-ok\r\nContent-Length: 1\r\n\r\n",
      "bad 417 Expect other than 100-continue\n"},
     {"a malformed Connection", GET "Connection: close/x\r\n\r\n", "bad 400 malformed Connection\n"},
+    {"a Connection that would drop the frame",
+     POST "Connection: keep-alive, Content-Length\r\nContent-Length: 1\r\n\r\nx",
+     "bad 400 Connection names a field that frames or routes\n"},
     {"a declared body above the limit", POST "Content-Length: 65\r\n\r\n",
      "bad 413 body too large\n"},
 };

@@ -214,6 +214,11 @@ static bool take_connection(struct ub_rawhead *raw, struct ub_slice value)
         if (ub_octet_run(option, UB_OCTET_TOKEN) != option.len) {
             return refuse(raw, 400, "malformed Connection");
         }
+        if (ub_slice_eq_nocase(option, UB_LIT("content-length")) ||
+            ub_slice_eq_nocase(option, UB_LIT("transfer-encoding")) ||
+            ub_slice_eq_nocase(option, UB_LIT("host"))) { /* asks a proxy to drop the frame */
+            return refuse(raw, 400, "Connection names a field that frames or routes");
+        }
         raw->close |= ub_slice_eq_nocase(option, UB_LIT("close"));
         raw->keep_alive |= ub_slice_eq_nocase(option, UB_LIT("keep-alive"));
         value = after(value, comma == NULL ? len : len + 1);
