@@ -11,6 +11,7 @@
 /* Between the last finish reason and [DONE] lies one more event, the usage, which costs an engine a
  * millisecond; two seconds are room for a bad network. */
 #define END_GRACE_NS (2 * UB_SECOND)
+#define LAST_TRY_NS  UB_SECOND /* a refusal comes sooner than that, an answer may take longer */
 
 static const struct ub_model_policy *policy_of(const struct ub_brain *brain,
                                                const struct request *request)
@@ -372,13 +373,33 @@ static void stalled(struct ub_brain *brain, struct request *request, ub_ns now,
     after_attempt(brain, target, false, now, random);
 }
 
+/* Everything has failed, and one try is left: when it will have had a moment to fail as quickly as
+ * those before it. 0: it is not so. */
+static ub_ns last_try_shows(const struct ub_brain *brain, const struct request *request)
+{
+    uint32_t attempts = policy_of(brain, request)->retry.attempts;
+    if (request->failures == 0) {
+        return 0;
+    }
+    if (request->state == REQUEST_BACKING_OFF && request->attempt + 1u >= attempts) {
+        return ub_ns_after(request->wait_until, LAST_TRY_NS);
+    }
+    bool last_runs = request->state == REQUEST_TRYING && request->attempt >= attempts;
+    return last_runs ? ub_ns_after(request->started_at, LAST_TRY_NS) : 0;
+}
+
 /* A comment keeps the connection alive but settles the status as 200, after which SDKs retry no
- * more: it is not begun when the time is nearly up. */
+ * more: it is not begun when the time is nearly up, nor before the last try has shown itself. */
 static void beat(struct ub_brain *brain, struct request *request, ub_ns now)
 {
     ub_ns every_ns = policy_of(brain, request)->heartbeat_every_ns;
     if (request->deadline - now < every_ns && !request->heartbeat) {
         request->heartbeat_at = UB_NEVER;
+        return;
+    }
+    ub_ns shows_at = last_try_shows(brain, request);
+    if (shows_at > now && !request->heartbeat) {
+        request->heartbeat_at = shows_at;
         return;
     }
     request->heartbeat = true;

@@ -37,8 +37,28 @@ static void test_not_only_while_trying(void)
     ub_world_free(world);
 }
 
+/* Three tries were refused, and the last one comes next: the status is still ours when it fails as
+ * well. When it does not, the client hears of it after a second. */
+static void test_not_before_the_last_try(void)
+{
+    for (uint32_t works = 0; works < 2; works++) {
+        struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
+        struct ub_sim_upstream *busy = ub_world_upstream(world, "busy", 3 * UB_SECOND);
+        busy->fault = UB_FAULT_BUSY_503;
+        busy->fault_left = works == 1 ? 3 : UINT32_MAX;
+        ub_world_policy(world, 0)->heartbeat_after_ns = 250 * UB_MS;
+        ub_world_request(world, 0);
+        ub_world_run(world);
+        UB_CHECK(ub_world_result(world, 1).attempts == 4, "the last try was made");
+        UB_CHECK(ub_world_result(world, 1).heartbeats == works, "%s",
+                 works == 1 ? "one that works is waited for" : "a refusal is no stream");
+        ub_world_free(world);
+    }
+}
+
 int main(void)
 {
+    test_not_before_the_last_try();
     struct ub_world *world = slow();
     ub_world_request(world, 0);
     UB_CHECK_TRACE(world, "[     0 ms] r1 arrived: start 1 on slow (only candidate)\n"
