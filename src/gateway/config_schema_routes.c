@@ -238,8 +238,10 @@ static const struct ub_conf_field heartbeat_fields[] = {
      .kind = UB_KIND_DURATION,
      .offset = MODEL(policy.heartbeat_after_ns),
      .max = DAY,
-     .about = "A waiting stream gets its head and a first comment after this long; until then the "
-              "status is still free. `0` = never."},
+     .about =
+         "A waiting stream gets its head and a first comment after this long; until then the "
+         "status is still free. When all tries failed but the last one, it waits until that one "
+         "has run for a second. `0` = never."},
     {.key = "every",
      .kind = UB_KIND_DURATION,
      .offset = MODEL(policy.heartbeat_every_ns),
