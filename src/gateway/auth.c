@@ -24,7 +24,7 @@ static bool only_value(const struct ub_http_head *head, struct ub_slice name, bo
 
 struct ub_slice ub_auth_key(const struct ub_http_head *head)
 {
-    static const struct ub_slice others[] = {{"x-api-key", 9}, {"api-key", 7}};
+    static const struct ub_slice others[] = {UB_LIT("x-api-key"), UB_LIT("api-key")};
     const struct ub_slice none = {NULL, 0}, scheme = UB_LIT("Bearer");
     struct ub_slice value = none;
     bool there = false;

@@ -17,14 +17,14 @@
  * those that upstreams get to see; nothing else of a client's head leaves. */
 enum { TIMEOUT = UB_PASSED_FIELDS, READ_TIMEOUT, WHOLE_TIMEOUT, COOKIE, WANTED };
 static const struct ub_slice wanted[WANTED] = {
-    {"traceparent", 11},
-    {"tracestate", 10},
-    {"idempotency-key", 15},
-    {"openai-beta", 11},
-    [TIMEOUT] = {"x-unbusy-timeout", 16},
-    [READ_TIMEOUT] = {"x-stainless-read-timeout", 24},
-    [WHOLE_TIMEOUT] = {"x-stainless-timeout", 19},
-    [COOKIE] = {"cookie", 6},
+    UB_LIT("traceparent"),
+    UB_LIT("tracestate"),
+    UB_LIT("idempotency-key"),
+    UB_LIT("openai-beta"),
+    [TIMEOUT] = UB_LIT("x-unbusy-timeout"),
+    [READ_TIMEOUT] = UB_LIT("x-stainless-read-timeout"),
+    [WHOLE_TIMEOUT] = UB_LIT("x-stainless-timeout"),
+    [COOKIE] = UB_LIT("cookie"),
 };
 
 /* The value of the first field of each name; empty when there is none. */

@@ -242,11 +242,11 @@ static const struct {
     bool (*take)(struct ub_rawhead *raw, struct ub_slice value);
     bool frames; /* no tabs around the value: legal, but llhttp does not take it for white space */
 } special[] = {
-    {{"host", 4}, take_host, false},
-    {{"expect", 6}, take_expect, false},
-    {{"connection", 10}, take_connection, false},
-    {{"content-length", 14}, take_content_length, true},
-    {{"transfer-encoding", 17}, take_transfer_encoding, true},
+    {UB_LIT("host"), take_host, false},
+    {UB_LIT("expect"), take_expect, false},
+    {UB_LIT("connection"), take_connection, false},
+    {UB_LIT("content-length"), take_content_length, true},
+    {UB_LIT("transfer-encoding"), take_transfer_encoding, true},
 };
 
 static bool take_special(struct ub_rawhead *raw, size_t i, struct ub_slice value)
