@@ -1,6 +1,5 @@
 #include "base/process.h"
 
-#include <pthread.h>
 #include <sys/resource.h>
 
 void ub_process_raise_files(void)
@@ -21,4 +20,17 @@ sigset_t ub_process_hold_signals(void)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     return signals;
+}
+
+bool ub_process_start_thread(pthread_t *thread, const char *name, void *(*run)(void *), void *user)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(thread, NULL, run, user) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started) {
+        pthread_setname_np(*thread, name);
+    }
+    return started;
 }

@@ -2,12 +2,12 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "gateway/attempt.h"
 #include "gateway/doors.h"
 #include "gateway/listing.h"
 #include "gateway/request.h"
 #include <assert.h>
-#include <signal.h>
 #include <sys/random.h>
 
 #define TICK_NS  (25 * UB_MS)
@@ -271,11 +271,7 @@ static void *run(void *user)
 
 bool ub_worker_start(struct ub_worker *worker)
 {
-    sigset_t all, before; /* signals are the main thread's */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    worker->started = pthread_create(&worker->thread, NULL, run, worker) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    worker->started = ub_process_start_thread(&worker->thread, "worker", run, worker);
     return worker->started;
 }
 

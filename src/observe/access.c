@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "observe/access_private.h"
 
 #include <assert.h>
@@ -17,7 +18,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -296,20 +296,6 @@ static void *write_log(void *argument)
     }
 }
 
-/* The thread gets no signals: they are the loops' business, and EPIPE comes as an error. */
-static bool start_thread(struct ub_access *access)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&access->thread, NULL, write_log, access);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0) {
-        pthread_setname_np(access->thread, "access-log");
-    }
-    return error == 0;
-}
-
 /* --- life ---------------------------------------------------------------------------------------
  */
 
@@ -367,7 +353,7 @@ struct ub_access *ub_access_open(const char *path, uint32_t workers, const char 
         free_access(access);
         return NULL;
     }
-    if (!start_thread(access)) {
+    if (!ub_process_start_thread(&access->thread, "access-log", write_log, access)) {
         *words = "no thread for it";
         free_access(access);
         return NULL;

@@ -3,11 +3,11 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -133,7 +133,6 @@ static void *write_record(void *user)
     return NULL;
 }
 
-/* The thread gets no signals: they are the loops' business. */
 static bool start_thread(struct ub_flight_writer *w)
 {
     pthread_condattr_t attributes;
@@ -142,18 +141,12 @@ static bool start_thread(struct ub_flight_writer *w)
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->wake, &attributes);
     pthread_condattr_destroy(&attributes);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&w->thread, NULL, write_record, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0) {
+    bool started = ub_process_start_thread(&w->thread, "flight-record", write_record, w);
+    if (!started) {
         pthread_cond_destroy(&w->wake);
         pthread_mutex_destroy(&w->lock);
-        return false;
     }
-    pthread_setname_np(w->thread, "flight-record");
-    return true;
+    return started;
 }
 
 static void free_writer(struct ub_flight_writer *w)
