@@ -73,9 +73,12 @@ static void build_tiers(struct ub_conf_builder *b, const struct ub_conf_model *f
         }
     }
     if (!served && !problem) {
-        ub_conf_problem(b->problems, from->name.at,
-                        "no upstream in the tiers of '%s' has it among its 'models'",
-                        from->name.shown);
+        bool any = strcmp(from->name.text, "*") == 0;
+        ub_conf_problem(b->problems, from->name.at, "no upstream in the tiers of '%s' %s",
+                        from->name.shown,
+                        any ? "takes every name: give one the name \"*\" under its 'models', or no "
+                              "'models' at all"
+                            : "has it among its 'models'");
     }
 }
 

@@ -56,9 +56,7 @@ static void forget(struct ub_lister *lister)
 
 static void refuse(struct ub_request *request, enum ub_error outcome)
 {
-    struct ub_refusal refusal = ub_refusal_of(outcome);
-    refusal.advice = UB_ADVICE_RETRY;
-    refusal.retry_after_ns = UB_SECOND;
+    struct ub_refusal refusal = ub_refusal_for_now(outcome);
     ub_reply_refuse(request, &refusal);
     ub_request_end(request, outcome, UB_WHY_NOBODY_LEFT);
 }

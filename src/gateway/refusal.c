@@ -9,6 +9,14 @@ struct ub_refusal ub_refusal_of(enum ub_error error)
     };
 }
 
+struct ub_refusal ub_refusal_for_now(enum ub_error error)
+{
+    struct ub_refusal refusal = ub_refusal_of(error);
+    refusal.advice = UB_ADVICE_RETRY;
+    refusal.retry_after_ns = UB_SECOND;
+    return refusal;
+}
+
 const char *ub_refusal_type(int status)
 {
     switch (status) {

@@ -32,6 +32,9 @@ struct ub_refusal {
 /* From an outcome, with its words as the message. */
 struct ub_refusal ub_refusal_of(enum ub_error error);
 
+/* The same, with the advice to come back in a second. */
+struct ub_refusal ub_refusal_for_now(enum ub_error error);
+
 /* {"error":{...}}. Without memory `out` has failed; ub_refusal_spare() is then the body. */
 void ub_refusal_write(const struct ub_refusal *refusal, struct ub_buf *out);
 
