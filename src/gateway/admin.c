@@ -1,6 +1,7 @@
 #include "gateway/admin.h"
 
 #include "base/ip.h"
+#include "gateway/auth.h"
 #include "gateway/refusal.h"
 #include "gateway/scrape.h"
 
@@ -75,10 +76,18 @@ static void reload(struct ub_admin *admin, struct ub_exchange *exchange)
     ub_buf_free(&words);
 }
 
-/* Pages that change something, or tell more than figures, are for this machine only. */
-static bool may_see(const struct ub_exchange *exchange, bool local_only)
+/* Pages that change something, or tell more than figures, are for this machine only, and there not for
+ * any web page that its browser shows. */
+static bool may_see(const struct ub_exchange *exchange, const struct ub_http_head *head,
+                    bool local_only)
 {
-    return !local_only || ub_ip_is_loopback(exchange->peer);
+    return !local_only || (ub_ip_is_loopback(exchange->peer) && !ub_auth_is_foreign_page(head));
+}
+
+static bool is_method(struct ub_slice method, const char *want)
+{
+    return ub_slice_is(method, want) ||
+           (ub_slice_is(method, "HEAD") && strcmp(want, "GET") == 0); /* net leaves the body out */
 }
 
 static const struct {
@@ -103,9 +112,9 @@ static void on_head(struct ub_exchange *exchange, const struct ub_http_head *hea
 {
     for (size_t i = 0; i < UB_COUNT(pages); i++) {
         if (ub_slice_is(without_query(head->target), pages[i].path)) {
-            if (!may_see(exchange, pages[i].local_only)) {
+            if (!may_see(exchange, head, pages[i].local_only)) {
                 refuse(exchange, 403, "local_only", "only for clients on the same machine");
-            } else if (ub_slice_is(head->method, pages[i].method)) {
+            } else if (is_method(head->method, pages[i].method)) {
                 pages[i].page(exchange->listener_user, exchange);
             } else {
                 refuse(exchange, 405, "method_not_allowed", "this page has no such method");

@@ -1,5 +1,7 @@
 #include "gateway/auth.h"
 
+#include "base/ip.h"
+
 /* SHA-256 by its plain functions: EVP would start the whole provider machinery, half a megabyte
  * that a gateway without TLS needs for nothing else, and allocate for every key. They are out of
  * favour since OpenSSL 3.0, but stay. */
@@ -83,4 +85,31 @@ bool ub_auth_allows(const struct ub_tenant_config *tenant, struct ub_slice model
         }
     }
     return false;
+}
+
+/* Of a page from another host; those of desktop programs (`app://`, `vscode-webview://`) are not. */
+static bool is_foreign_origin(struct ub_slice origin)
+{
+    static const struct ub_slice schemes[] = {UB_LIT("http://"), UB_LIT("https://")};
+    for (size_t i = 0; i < UB_COUNT(schemes); i++) {
+        if (ub_slice_starts(origin, schemes[i])) {
+            struct ub_slice host, port;
+            bool bracketed;
+            origin.ptr += schemes[i].len;
+            origin.len -= schemes[i].len;
+            return !ub_host_split(origin, &host, &port, &bracketed) ||
+                   !(ub_slice_eq_nocase(host, UB_LIT("localhost")) || ub_ip_is_loopback(host));
+        }
+    }
+    return ub_slice_eq_nocase(origin, UB_LIT("null")); /* a sandboxed frame */
+}
+
+bool ub_auth_is_foreign_page(const struct ub_http_head *head)
+{
+    bool foreign = false;
+    for (uint32_t i = 0; i < head->field_count && !foreign; i++) {
+        foreign = ub_slice_eq_nocase(head->field[i].name, UB_LIT("origin")) &&
+                  is_foreign_origin(head->field[i].value);
+    }
+    return foreign;
 }

@@ -19,4 +19,10 @@ int ub_auth_tenant(const struct ub_config *config, struct ub_slice key);
 /* May this tenant use the model? */
 bool ub_auth_allows(const struct ub_tenant_config *tenant, struct ub_slice model);
 
+/* Was the request made by a web page that this machine does not serve itself? A browser on the machine
+ * reaches loopback addresses for any page that it shows, and a form or a plain-text POST asks nobody
+ * first (Fetch standard, "CORS-safelisted"); what such a page cannot do is leave `Origin` out or
+ * choose it. Origins that are not of the web (an editor, a desktop program) are not meant. */
+bool ub_auth_is_foreign_page(const struct ub_http_head *head);
+
 #endif

@@ -34,6 +34,24 @@ static const char yaml[] = "upstreams: [{name: a, url: 'http://127.0.0.1:1'}]\n"
 
 static const struct {
     const char *name;
+    const char *origin; /* NULL = no such field */
+    bool want;
+} origin_rows[] = {
+    {"no page at all", NULL, false},
+    {"a page of another host", "https://evil.example", true},
+    {"a page of another host, plain and with a port", "http://evil.example:8080", true},
+    {"a host that only begins like ours", "http://localhost.evil.example", true},
+    {"an address that only begins like ours", "http://127.0.0.1.evil.example", true},
+    {"a page that has no origin", "null", true},
+    {"a page of this machine", "http://localhost:3000", false},
+    {"a page of this machine by its address", "http://127.0.0.1:3000", false},
+    {"a page of this machine by its other address", "http://[::1]:3000", false},
+    {"no host", "http://", true},
+    {"a program on the desktop", "vscode-webview://abc", false},
+};
+
+static const struct {
+    const char *name;
     const char *key;
     int want;
 } tenant_rows[] = {
@@ -74,8 +92,21 @@ static void check_head(size_t row)
     UB_CHECK(ub_slice_is(ub_auth_key(&head), head_rows[row].want), "%s", head_rows[row].name);
 }
 
+static void check_origin(size_t row)
+{
+    struct ub_http_field field = {
+        UB_LIT("Origin"),
+        ub_slice_of(origin_rows[row].origin != NULL ? origin_rows[row].origin : "")};
+    struct ub_http_head head = {.field = &field,
+                                .field_count = origin_rows[row].origin != NULL ? 1 : 0};
+    UB_CHECK(ub_auth_is_foreign_page(&head) == origin_rows[row].want, "%s", origin_rows[row].name);
+}
+
 int main(void)
 {
+    for (size_t i = 0; i < UB_COUNT(origin_rows); i++) {
+        check_origin(i);
+    }
     for (size_t i = 0; i < UB_COUNT(head_rows); i++) {
         check_head(i);
     }

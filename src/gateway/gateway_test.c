@@ -82,6 +82,10 @@ static const struct {
      "method_not_allowed"},
     {"POST of models", "POST /v1/models HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 405,
      "method_not_allowed"},
+    {"a page of another host in this machine's browser",
+     "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nOrigin: https://evil.example\r\n"
+     "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}",
+     403, "foreign_page"},
     {"an encoded body",
      "POST /chat/completions HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: "
      "2\r\n\r\n{}",

@@ -58,9 +58,7 @@ static void refuse_now(struct ub_request *request, enum ub_error outcome,
 
 static void refuse_as(struct ub_request *request, enum ub_error outcome)
 {
-    struct ub_refusal refusal = ub_refusal_of(outcome);
-    refusal.advice = UB_ADVICE_RETRY;
-    refusal.retry_after_ns = UB_SECOND;
+    struct ub_refusal refusal = ub_refusal_for_now(outcome);
     refuse_now(request, outcome, &refusal);
 }
 
@@ -99,7 +97,12 @@ static bool identify(struct ub_request *request)
     const struct ub_config *config = request->view->setup->config;
     request->tenant = NULL;
     if (config->tenant_count == 0) {
-        return true;
+        if (config->open || !ub_auth_is_foreign_page(request->head)) {
+            return true;
+        }
+        refuse_client(request, 403, "foreign_page",
+                      "without tenants, web pages of other hosts may not ask here");
+        return false;
     }
     struct ub_slice key = ub_auth_key(request->head);
     int index = ub_auth_tenant(config, key);
@@ -115,8 +118,10 @@ static bool identify(struct ub_request *request)
 
 static bool check_method(struct ub_request *request)
 {
-    const char *want = request->endpoint == UB_ENDPOINT_MODELS ? "GET" : "POST";
-    if (ub_slice_is(request->head->method, want)) {
+    struct ub_slice method = request->head->method;
+    if (request->endpoint == UB_ENDPOINT_MODELS
+            ? ub_slice_is(method, "GET") || ub_slice_is(method, "HEAD")
+            : ub_slice_is(method, "POST")) {
         return true;
     }
     refuse_client(request, 405, "method_not_allowed", "this page has no such method");
