@@ -206,6 +206,11 @@ static inline uint32_t index_of(const struct ub_brain *brain, const struct reque
     return (uint32_t)(request - request_of(brain, 0));
 }
 
+static inline struct model *model_for(const struct ub_brain *brain, const struct request *request)
+{
+    return model_of(brain, route_of(brain, request->route)->model);
+}
+
 /* Actions are numbered by request and place in its ring; 0 is none, as request 0 is. */
 static inline struct action *action_at(const struct ub_brain *brain, uint32_t number)
 {
@@ -280,9 +285,13 @@ bool has_alternative(const struct ub_brain *brain, const struct request *request
 void seek(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
           struct ub_random *random);
 void new_round(struct request *request);
-void leave_line(struct ub_brain *brain, struct request *request);
 void give_up(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
              struct ub_random *random);
+
+/* queue.c: who waits for a slot, and who gets one that is free. */
+/* False: the line is full. Who waits already keeps its place. */
+bool enter_line(struct ub_brain *brain, struct request *request);
+void leave_line(struct ub_brain *brain, struct request *request);
 void serve_line(struct ub_brain *brain, uint16_t model, ub_ns now, struct ub_random *random);
 void serve_all_lines(struct ub_brain *brain, ub_ns now, struct ub_random *random);
 void serve_upstream(struct ub_brain *brain, uint16_t upstream, ub_ns now, struct ub_random *random);
