@@ -8,10 +8,6 @@
 
 void set_state(struct ub_brain *brain, struct request *request, enum request_state state)
 {
-    bool ran = request->state == REQUEST_TRYING || request->state == REQUEST_STREAMING;
-    bool runs = state == REQUEST_TRYING || state == REQUEST_STREAMING;
-    brain->facts.running += runs;
-    brain->facts.running -= ran;
     brain->facts.backing_off += state == REQUEST_BACKING_OFF;
     brain->facts.backing_off -= request->state == REQUEST_BACKING_OFF;
     request->state = (uint8_t)state;
@@ -66,48 +62,56 @@ void start_attempt(struct ub_brain *brain, struct request *request, struct choic
     }
     brain->facts.first_attempts += request->attempt == 0;
     brain->facts.extra_attempts += request->attempt > 0;
+    brain->facts.running++;
 
+    struct run *run = &request->run[request->run[0].target != 0];
+    assert(run->target == 0);
     request->attempt++;
-    request->target = choice.target;
-    request->trial = choice.trial;
-    request->started_at = now;
-    request->attempt_deadline = first_deadline(brain, request, target, now);
+    *run = (struct run){.target = choice.target,
+                        .number = request->attempt,
+                        .trial = choice.trial,
+                        .started_at = now,
+                        .deadline = first_deadline(brain, request, target, now)};
     set_state(brain, request, REQUEST_TRYING);
     remember_prefix(brain, request, choice.target);
     queue_action(brain, request,
                  (struct action){.type = UB_ACT_START,
                                  .reason = (uint8_t)reason,
-                                 .attempt = request->attempt,
+                                 .attempt = run->number,
                                  .upstream = (uint16_t)(target->upstream - 1),
-                                 .when = request->attempt_deadline});
+                                 .when = run->deadline});
 }
 
-void end_attempt(struct ub_brain *brain, struct request *request)
+void end_attempt(struct ub_brain *brain, struct request *request, struct run *run)
 {
-    struct target *target = target_of(brain, request->target);
+    struct target *target = target_of(brain, run->target);
     struct upstream *upstream = upstream_of(brain, target->upstream);
     assert(upstream->inflight > 0 && target->inflight > 0);
     assert(target->tokens >= request->own_tokens);
     upstream->inflight--;
     target->inflight--;
     target->tokens -= request->own_tokens;
-    if (request->trial) {
+    brain->facts.running--;
+    if (run->trial) {
         ub_breaker_trial_void(&target->breaker);
-        request->trial = false;
     }
+    if (run == &request->run[0]) {
+        request->run[0] = request->run[1];
+    }
+    request->run[1] = (struct run){0};
 }
 
-void cancel_attempt(struct ub_brain *brain, struct request *request, enum ub_error error,
-                    enum ub_reason reason)
+void cancel_attempt(struct ub_brain *brain, struct request *request, struct run *run,
+                    enum ub_error error, enum ub_reason reason)
 {
-    const struct target *target = target_of(brain, request->target);
+    const struct target *target = target_of(brain, run->target);
     queue_action(brain, request,
                  (struct action){.type = UB_ACT_CANCEL,
                                  .reason = (uint8_t)reason,
-                                 .attempt = request->attempt,
+                                 .attempt = run->number,
                                  .error = (uint8_t)error,
                                  .upstream = (uint16_t)(target->upstream - 1)});
-    end_attempt(brain, request);
+    end_attempt(brain, request, run);
 }
 
 static void count_error(struct target *target, double failed, ub_ns now)
@@ -117,38 +121,38 @@ static void count_error(struct target *target, double failed, ub_ns now)
     target->error_at = now;
 }
 
-void learn_success(struct ub_brain *brain, struct request *request, ub_ns now)
+void learn_success(struct ub_brain *brain, struct run *run, ub_ns now)
 {
-    struct target *target = target_of(brain, request->target);
+    struct target *target = target_of(brain, run->target);
     count_error(target, 0.0, now);
-    ub_breaker_good(&target->breaker, request->trial, now);
-    request->trial = false;
+    ub_breaker_good(&target->breaker, run->trial, now);
+    run->trial = false;
 }
 
-static void note_tried(struct request *request, enum ub_error error)
+static void note_tried(struct request *request, uint16_t target, enum ub_error error)
 {
     assert(request->tried_count < ATTEMPTS_MAX);
     request->tried[request->tried_count++] =
-        (struct tried){.target = request->target, .error = (uint8_t)error, .this_round = true};
+        (struct tried){.target = target, .error = (uint8_t)error, .this_round = true};
     request->last_error = (uint8_t)error;
 }
 
-void learn_failure(struct ub_brain *brain, struct request *request, enum ub_error error,
-                   ub_ns not_before, ub_ns now, struct ub_random *random)
+void learn_failure(struct ub_brain *brain, struct request *request, struct run *run,
+                   enum ub_error error, ub_ns not_before, ub_ns now, struct ub_random *random)
 {
-    struct target *target = target_of(brain, request->target);
-    note_tried(request, error);
+    struct target *target = target_of(brain, run->target);
+    note_tried(request, run->target, error);
     if (!ub_error_blames(error)) {
         return;
     }
     count_error(target, 1.0, now);
-    ub_breaker_bad(&target->breaker, error, request->trial, now, ub_random_unit(random));
-    request->trial = false;
+    ub_breaker_bad(&target->breaker, error, run->trial, now, ub_random_unit(random));
+    run->trial = false;
     if (ub_breaker_wants_probe(&target->breaker)) {
         plan_probe(brain, now);
     }
     if (error == UB_ERR_LATE && request->stream) {
-        ub_pace_late(&target->pace, request->prompt_tokens, now - request->started_at, now);
+        ub_pace_late(&target->pace, request->prompt_tokens, now - run->started_at, now);
     }
     if (ub_error_class(error) == UB_CLASS_BUSY && not_before > now) {
         target->rest_until =
@@ -168,7 +172,7 @@ bool has_alternative(const struct ub_brain *brain, const struct request *request
     struct walk walk = {0};
     for (uint16_t t; (t = next_target(route, &walk)) != 0;) {
         const struct target *target = target_of(brain, t);
-        if (t != request->target && !is_ruled_out(request, t) && target->rest_until <= now &&
+        if (!runs_at(request, t) && !is_ruled_out(request, t) && target->rest_until <= now &&
             has_room(brain, target) && ub_breaker_says(&target->breaker, now) != UB_BREAKER_STOP) {
             return true;
         }

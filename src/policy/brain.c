@@ -104,15 +104,15 @@ static struct request *alive(const struct ub_brain *brain, const struct ub_event
     return over || request->generation != event->request.generation ? NULL : request;
 }
 
-/* The same for words of an attempt: only the running one is listened to. */
-static struct request *running(const struct ub_brain *brain, const struct ub_event *event)
+/* The attempt that an event speaks of, while it runs; NULL for late words. */
+static struct run *running(struct request *request, uint8_t attempt)
 {
-    struct request *request = alive(brain, event);
-    if (request == NULL || request->attempt != event->attempt) {
-        return NULL;
+    for (int i = 0; i < RUNS_MAX; i++) {
+        if (request->run[i].target != 0 && request->run[i].number == attempt) {
+            return &request->run[i];
+        }
     }
-    bool runs = request->state == REQUEST_TRYING || request->state == REQUEST_STREAMING;
-    return runs ? request : NULL;
+    return NULL;
 }
 
 static bool needs_probe(const struct ub_brain *brain, const struct upstream *upstream)
@@ -188,14 +188,21 @@ static void woken(struct ub_brain *brain, uint16_t worker, ub_ns now, struct ub_
 static void step_request(struct ub_brain *brain, const struct ub_event *event,
                          struct ub_random *random)
 {
-    struct request *request =
-        event->type == UB_EV_CLIENT_LEFT ? alive(brain, event) : running(brain, event);
+    struct request *request = alive(brain, event);
     if (request == NULL) {
+        return;
+    }
+    if (event->type == UB_EV_CLIENT_LEFT) {
+        life_client_left(brain, request, event->left, event->now, random);
+        return;
+    }
+    struct run *run = running(request, event->attempt);
+    if (run == NULL) {
         return;
     }
     switch (event->type) {
     case UB_EV_FIRST_PAYLOAD:
-        life_first_payload(brain, request, event->now, random);
+        life_first_payload(brain, request, run, event->now, random);
         break;
     case UB_EV_PROGRESS:
         life_progress(request, event->now);
@@ -204,11 +211,10 @@ static void step_request(struct ub_brain *brain, const struct ub_event *event,
         life_answered(brain, request, event->now);
         break;
     case UB_EV_ENDED:
-        life_ended(brain, request, &event->ended, event->now, random);
+        life_ended(brain, request, run, &event->ended, event->now, random);
         break;
     default:
-        life_client_left(brain, request, event->left, event->now, random);
-        break;
+        assert(false);
     }
 }
 

@@ -53,7 +53,16 @@ struct sums {
 static const char *check_request(const struct ub_brain *brain, const struct request *request,
                                  struct sums *sums)
 {
-    bool runs = request->state == REQUEST_TRYING || request->state == REQUEST_STREAMING;
+    uint32_t runs = 0;
+    for (uint32_t i = 0; i < RUNS_MAX; i++) {
+        runs += request->run[i].target != 0;
+    }
+    uint32_t most = request->state == REQUEST_TRYING      ? RUNS_MAX
+                    : request->state == REQUEST_STREAMING ? 1
+                                                          : 0;
+    if (runs > most || (most > 0 && request->run[0].target == 0)) {
+        return "a request has other attempts than its state allows";
+    }
     sums->requests += request->state != REQUEST_FREE;
     sums->running += runs;
     sums->waiting += request->waits_in_line;

@@ -19,11 +19,17 @@ static const struct ub_model_policy *policy_of(const struct ub_brain *brain,
     return &route_of(brain, request->route)->policy;
 }
 
+static ub_ns first_deadline_of(const struct request *request)
+{
+    const struct run *run = request->run;
+    return run[1].target == 0 ? run[0].deadline : ub_ns_min(run[0].deadline, run[1].deadline);
+}
+
 static ub_ns wake_of(const struct ub_brain *brain, const struct request *request)
 {
     switch ((enum request_state)request->state) {
     case REQUEST_TRYING:
-        return ub_ns_min(ub_ns_min(request->attempt_deadline, request->deadline),
+        return ub_ns_min(ub_ns_min(first_deadline_of(request), request->deadline),
                          request->heartbeat_at);
     case REQUEST_STREAMING:
         return ub_ns_min(ub_ns_after(request->progress_at, policy_of(brain, request)->stall_ns),
@@ -145,16 +151,17 @@ void life_arrived(struct ub_brain *brain, const struct ub_event *event, struct u
     arm(brain, request);
 }
 
-static void finish(struct ub_brain *brain, struct request *request, enum ub_action_type type,
-                   enum ub_error error, enum ub_reason reason)
+/* `run` was the last one, by a copy; NULL when the request never had one. */
+static void finish(struct ub_brain *brain, struct request *request, const struct run *run,
+                   enum ub_action_type type, enum ub_error error, enum ub_reason reason)
 {
     set_state(brain, request, REQUEST_OVER);
-    uint16_t upstream = request->target == 0 ? 0 : target_of(brain, request->target)->upstream;
+    uint16_t upstream = run == NULL ? 0 : target_of(brain, run->target)->upstream;
     queue_action(
         brain, request,
         (struct action){.type = (uint8_t)type,
                         .reason = (uint8_t)reason,
-                        .attempt = request->attempt,
+                        .attempt = run == NULL ? request->attempt : run->number,
                         .error = (uint8_t)error,
                         .upstream = (uint16_t)(upstream == 0 ? UB_NO_UPSTREAM : upstream - 1u)});
 }
@@ -171,26 +178,26 @@ static void after_attempt(struct ub_brain *brain, uint16_t target, bool closed, 
     }
 }
 
-void life_first_payload(struct ub_brain *brain, struct request *request, ub_ns now,
+void life_first_payload(struct ub_brain *brain, struct request *request, struct run *run, ub_ns now,
                         struct ub_random *random)
 {
     if (request->state != REQUEST_TRYING) {
         return;
     }
-    struct target *target = target_of(brain, request->target);
+    struct target *target = target_of(brain, run->target);
     if (request->stream) {
-        ub_pace_first(&target->pace, request->prompt_tokens, now - request->started_at, now);
+        ub_pace_first(&target->pace, request->prompt_tokens, now - run->started_at, now);
     }
-    bool closes = request->trial;
+    bool closes = run->trial;
     if (closes) {
-        learn_success(brain, request, now);
+        learn_success(brain, run, now);
     }
     request->first_at = request->progress_at = now;
     set_state(brain, request, REQUEST_STREAMING);
     queue_action(brain, request,
                  (struct action){.type = UB_ACT_FORWARD,
                                  .reason = UB_WHY_FIRST_PAYLOAD,
-                                 .attempt = request->attempt,
+                                 .attempt = run->number,
                                  .upstream = (uint16_t)(target->upstream - 1)});
     arm(brain, request);
     if (closes) {
@@ -215,43 +222,43 @@ void life_answered(struct ub_brain *brain, struct request *request, ub_ns now)
     }
 }
 
-static void learn_answer(struct ub_brain *brain, struct request *request,
-                         const struct ub_ending *ending, ub_ns now)
+static void learn_answer(struct ub_brain *brain, const struct request *request,
+                         const struct run *run, const struct ub_ending *ending, ub_ns now)
 {
-    struct target *target = target_of(brain, request->target);
+    struct target *target = target_of(brain, run->target);
     struct model *model = model_of(brain, target->model);
     bool streamed = request->stream && request->first_at != 0;
     ub_ns generated_ns = streamed ? ub_ns_max(now - request->first_at, 1) : 0;
-    ub_pace_done(&target->pace, request->prompt_tokens, ending->tokens_out,
-                 now - request->started_at, generated_ns, now);
+    ub_pace_done(&target->pace, request->prompt_tokens, ending->tokens_out, now - run->started_at,
+                 generated_ns, now);
     if (ending->tokens_out > 0) {
         double gain = model->tokens_out == 0 ? 1.0 : OUT_TOKENS_GAIN;
         model->tokens_out += gain * ((double)ending->tokens_out - model->tokens_out);
     }
 }
 
-static void complete(struct ub_brain *brain, struct request *request,
+static void complete(struct ub_brain *brain, struct request *request, struct run *run,
                      const struct ub_ending *ending, ub_ns now, struct ub_random *random)
 {
-    bool closes = request->trial;
-    learn_answer(brain, request, ending, now);
-    learn_success(brain, request, now);
-    end_attempt(brain, request);
-    finish(brain, request, UB_ACT_FINISH, UB_ERR_OK, UB_WHY_COMPLETE);
+    const struct run winner = *run;
+    learn_answer(brain, request, run, ending, now);
+    learn_success(brain, run, now);
+    end_attempt(brain, request, run);
+    finish(brain, request, &winner, UB_ACT_FINISH, UB_ERR_OK, UB_WHY_COMPLETE);
     arm(brain, request);
-    after_attempt(brain, request->target, closes, now, random);
+    after_attempt(brain, winner.target, winner.trial, now, random);
 }
 
 /* Nothing was forwarded yet: another attempt, unseen by the client, unless it is the client's
  * fault. */
-static void failed_unseen(struct ub_brain *brain, struct request *request,
+static void failed_unseen(struct ub_brain *brain, struct request *request, struct run *run,
                           const struct ub_ending *ending, ub_ns now, struct ub_random *random)
 {
-    learn_failure(brain, request, ending->error, ending->not_before, now, random);
-    end_attempt(brain, request);
+    learn_failure(brain, request, run, ending->error, ending->not_before, now, random);
     if (ending->error == UB_ERR_EMPTY_ANSWER) {
-        request->empty_attempt = request->attempt;
+        request->empty_attempt = run->number;
     }
+    end_attempt(brain, request, run);
     if (ub_error_class(ending->error) == UB_CLASS_CLIENT) {
         give_up(brain, request, UB_WHY_CLIENTS_FAULT, now, random);
     } else {
@@ -269,41 +276,57 @@ static bool only_end_missing(const struct request *request, enum ub_error error)
            (error == UB_ERR_TRUNCATED || error == UB_ERR_RESET);
 }
 
-void life_ended(struct ub_brain *brain, struct request *request, const struct ub_ending *ending,
-                ub_ns now, struct ub_random *random)
+void life_ended(struct ub_brain *brain, struct request *request, struct run *run,
+                const struct ub_ending *ending, ub_ns now, struct ub_random *random)
 {
-    uint16_t target = request->target;
+    const struct run ended = *run;
     if (ending->error == UB_ERR_OK) {
-        complete(brain, request, ending, now, random);
+        complete(brain, request, run, ending, now, random);
         return;
     }
     if (request->state == REQUEST_STREAMING) {
         bool whole = only_end_missing(request, ending->error);
-        learn_failure(brain, request, ending->error, ending->not_before, now, random);
-        end_attempt(brain, request);
-        finish(brain, request, whole ? UB_ACT_FINISH : UB_ACT_CUT,
+        learn_failure(brain, request, run, ending->error, ending->not_before, now, random);
+        end_attempt(brain, request, run);
+        finish(brain, request, &ended, whole ? UB_ACT_FINISH : UB_ACT_CUT,
                whole ? UB_ERR_OK : UB_ERR_BROKEN,
                whole ? UB_WHY_NO_END : UB_WHY_BROKE_AFTER_COMMIT);
     } else {
-        failed_unseen(brain, request, ending, now, random);
+        failed_unseen(brain, request, run, ending, now, random);
     }
     arm(brain, request);
-    after_attempt(brain, target, false, now, random);
+    after_attempt(brain, ended.target, false, now, random);
+}
+
+/* Every attempt that runs is given up; writes their targets and returns how many. */
+static uint32_t cancel_all(struct ub_brain *brain, struct request *request, enum ub_error error,
+                           enum ub_reason reason, struct run ended[RUNS_MAX])
+{
+    uint32_t count = 0;
+    while (request->run[0].target != 0) {
+        ended[count++] = request->run[0];
+        cancel_attempt(brain, request, &request->run[0], error, reason);
+    }
+    return count;
+}
+
+static void after_attempts(struct ub_brain *brain, const struct run *ended, uint32_t count,
+                           ub_ns now, struct ub_random *random)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        after_attempt(brain, ended[i].target, false, now, random);
+    }
 }
 
 void life_client_left(struct ub_brain *brain, struct request *request, enum ub_error error,
                       ub_ns now, struct ub_random *random)
 {
-    bool ran = request->state == REQUEST_TRYING || request->state == REQUEST_STREAMING;
+    struct run ended[RUNS_MAX];
     leave_line(brain, request);
-    if (ran) {
-        cancel_attempt(brain, request, error, UB_WHY_CLIENT_LEFT);
-    }
-    finish(brain, request, UB_ACT_DROP, error, UB_WHY_CLIENT_LEFT);
+    uint32_t count = cancel_all(brain, request, error, UB_WHY_CLIENT_LEFT, ended);
+    finish(brain, request, count == 0 ? NULL : &ended[0], UB_ACT_DROP, error, UB_WHY_CLIENT_LEFT);
     arm(brain, request);
-    if (ran) {
-        after_attempt(brain, request->target, false, now, random);
-    }
+    after_attempts(brain, ended, count, now, random);
 }
 
 void life_slot_freed(struct ub_brain *brain, struct request *request, ub_ns now,
@@ -315,33 +338,33 @@ void life_slot_freed(struct ub_brain *brain, struct request *request, ub_ns now,
 
 /* The attempt is too late. While there is nobody else to ask, giving it up would help nobody: it
  * gets the longest time that the policy allows. */
-static bool gets_more_time(struct ub_brain *brain, struct request *request, ub_ns now)
+static bool gets_more_time(struct ub_brain *brain, const struct request *request, struct run *run,
+                           ub_ns now)
 {
     if (has_alternative(brain, request, now)) {
         return false;
     }
-    const struct ub_pace *pace = &target_of(brain, request->target)->pace;
+    const struct ub_pace *pace = &target_of(brain, run->target)->pace;
     ub_ns longest_ns = ub_ns_after(policy_of(brain, request)->first_token_max_ns,
                                    ub_pace_prefill(pace, request->prompt_tokens));
-    ub_ns until =
-        request->stream ? ub_ns_after(request->started_at, longest_ns) : request->deadline;
-    request->attempt_deadline = until;
-    return until > now;
+    run->deadline = request->stream ? ub_ns_after(run->started_at, longest_ns) : request->deadline;
+    return run->deadline > now;
 }
 
 /* The watchdog's verdict: the attempt is given up, and that speaks against its target. */
-static void fail_attempt(struct ub_brain *brain, struct request *request, enum ub_error error,
-                         enum ub_reason reason, ub_ns now, struct ub_random *random)
+static void fail_attempt(struct ub_brain *brain, struct request *request, struct run *run,
+                         enum ub_error error, enum ub_reason reason, ub_ns now,
+                         struct ub_random *random)
 {
-    learn_failure(brain, request, error, 0, now, random);
-    cancel_attempt(brain, request, error, reason);
+    learn_failure(brain, request, run, error, 0, now, random);
+    cancel_attempt(brain, request, run, error, reason);
 }
 
-static void too_late(struct ub_brain *brain, struct request *request, ub_ns now,
+static void too_late(struct ub_brain *brain, struct request *request, struct run *run, ub_ns now,
                      struct ub_random *random)
 {
-    uint16_t target = request->target;
-    fail_attempt(brain, request, UB_ERR_LATE, UB_WHY_FIRST_TOKEN_DEADLINE, now, random);
+    uint16_t target = run->target;
+    fail_attempt(brain, request, run, UB_ERR_LATE, UB_WHY_FIRST_TOKEN_DEADLINE, now, random);
     seek(brain, request, UB_WHY_RETRY_ELSEWHERE, now, random);
     after_attempt(brain, target, false, now, random);
 }
@@ -349,28 +372,23 @@ static void too_late(struct ub_brain *brain, struct request *request, ub_ns now,
 static void out_of_time(struct ub_brain *brain, struct request *request, ub_ns now,
                         struct ub_random *random)
 {
-    uint16_t target = 0;
-    if (request->state == REQUEST_TRYING) {
-        target = request->target;
-        cancel_attempt(brain, request, UB_ERR_DEADLINE, UB_WHY_OUT_OF_TIME);
-    }
+    struct run ended[RUNS_MAX];
+    uint32_t count = cancel_all(brain, request, UB_ERR_DEADLINE, UB_WHY_OUT_OF_TIME, ended);
     give_up(brain, request, UB_WHY_OUT_OF_TIME, now, random);
-    if (target != 0) {
-        after_attempt(brain, target, false, now, random);
-    }
+    after_attempts(brain, ended, count, now, random);
 }
 
 /* Silence, or nothing but comments: in the middle of an answer, or behind it (only_end_missing). */
 static void stalled(struct ub_brain *brain, struct request *request, ub_ns now,
                     struct ub_random *random)
 {
-    uint16_t target = request->target;
+    const struct run run = request->run[0];
     bool whole = request->end_until != 0;
     enum ub_reason why = whole ? UB_WHY_NO_END : UB_WHY_STALL;
-    fail_attempt(brain, request, UB_ERR_STALLED, why, now, random);
-    finish(brain, request, whole ? UB_ACT_FINISH : UB_ACT_CUT, whole ? UB_ERR_OK : UB_ERR_BROKEN,
-           why);
-    after_attempt(brain, target, false, now, random);
+    fail_attempt(brain, request, &request->run[0], UB_ERR_STALLED, why, now, random);
+    finish(brain, request, &run, whole ? UB_ACT_FINISH : UB_ACT_CUT,
+           whole ? UB_ERR_OK : UB_ERR_BROKEN, why);
+    after_attempt(brain, run.target, false, now, random);
 }
 
 /* Everything has failed, and one try is left: when it will have had a moment to fail as quickly as
@@ -385,7 +403,7 @@ static ub_ns last_try_shows(const struct ub_brain *brain, const struct request *
         return ub_ns_after(request->wait_until, LAST_TRY_NS);
     }
     bool last_runs = request->state == REQUEST_TRYING && request->attempt >= attempts;
-    return last_runs ? ub_ns_after(request->started_at, LAST_TRY_NS) : 0;
+    return last_runs ? ub_ns_after(request->run[0].started_at, LAST_TRY_NS) : 0;
 }
 
 /* A comment keeps the connection alive but settles the status as 200, after which SDKs retry no
@@ -445,8 +463,9 @@ void life_woken(struct ub_brain *brain, struct request *request, ub_ns now,
     } else if (now >= request->deadline) {
         out_of_time(brain, request, now, random);
     } else if (request->state == REQUEST_TRYING) {
-        if (now >= request->attempt_deadline && !gets_more_time(brain, request, now)) {
-            too_late(brain, request, now, random);
+        struct run *run = &request->run[0];
+        if (now >= run->deadline && !gets_more_time(brain, request, run, now)) {
+            too_late(brain, request, run, now, random);
         }
     } else if (now >= ub_ns_min(request->wait_until, request->line_until)) {
         look_again(brain, request, now, random);

@@ -102,6 +102,17 @@ struct tried {
     bool this_round; /* since the last backing off */
 };
 
+/* An attempt that runs. */
+struct run {
+    uint16_t target; /* 0: none */
+    uint8_t number;
+    bool trial; /* its breaker's */
+    ub_ns started_at;
+    ub_ns deadline; /* to the first payload */
+};
+
+#define RUNS_MAX 2 /* of one request at the same time; past the commit point it is one */
+
 struct request {
     uint32_t generation;
     uint32_t next, previous; /* waiting line; `next` also links the free list */
@@ -129,13 +140,10 @@ struct request {
     struct tried tried[ATTEMPTS_MAX];
 
     bool stream, heartbeat, can_retry;
-    bool trial;      /* the running attempt is its breaker's trial */
-    bool whole;      /* the running attempt's answer is one piece */
     bool more_tried; /* "one more try in this tier" is used up */
     bool waits_in_line;
-    uint16_t target; /* of the running attempt */
-    ub_ns started_at, first_at, progress_at;
-    ub_ns attempt_deadline;
+    ub_ns first_at, progress_at; /* STREAMING */
+    struct run run[RUNS_MAX];    /* those that run come first */
 
     uint8_t first_action; /* a ring */
     uint8_t action_count;
@@ -253,6 +261,12 @@ uint16_t find_target(const struct ub_brain *brain, uint16_t upstream, uint16_t m
 void release_upstream(struct ub_brain *brain, struct upstream *upstream);
 void release_route(struct ub_brain *brain, uint16_t route);
 
+/* Does an attempt of the request run there? */
+static inline bool runs_at(const struct request *request, uint16_t target)
+{
+    return request->run[0].target == target || request->run[1].target == target;
+}
+
 /* choose.c: where the next attempt of a request may go. */
 struct choice {
     uint16_t target; /* 0: nowhere now */
@@ -273,12 +287,13 @@ void set_state(struct ub_brain *brain, struct request *request, enum request_sta
 void queue_action(struct ub_brain *brain, struct request *request, struct action action);
 void start_attempt(struct ub_brain *brain, struct request *request, struct choice choice,
                    enum ub_reason reason, ub_ns now);
-void end_attempt(struct ub_brain *brain, struct request *request);
-void learn_success(struct ub_brain *brain, struct request *request, ub_ns now);
-void learn_failure(struct ub_brain *brain, struct request *request, enum ub_error error,
-                   ub_ns not_before, ub_ns now, struct ub_random *random);
-void cancel_attempt(struct ub_brain *brain, struct request *request, enum ub_error error,
-                    enum ub_reason reason);
+/* The run is gone afterwards, and the one behind it takes its place. */
+void end_attempt(struct ub_brain *brain, struct request *request, struct run *run);
+void cancel_attempt(struct ub_brain *brain, struct request *request, struct run *run,
+                    enum ub_error error, enum ub_reason reason);
+void learn_success(struct ub_brain *brain, struct run *run, ub_ns now);
+void learn_failure(struct ub_brain *brain, struct request *request, struct run *run,
+                   enum ub_error error, ub_ns not_before, ub_ns now, struct ub_random *random);
 bool has_alternative(const struct ub_brain *brain, const struct request *request, ub_ns now);
 
 /* seek.c: the next attempt, or a place in the line, or a pause, or giving up. */
@@ -298,12 +313,12 @@ void serve_upstream(struct ub_brain *brain, uint16_t upstream, ub_ns now, struct
 
 /* life.c: the life of one request, event by event. */
 void life_arrived(struct ub_brain *brain, const struct ub_event *event, struct ub_random *random);
-void life_first_payload(struct ub_brain *brain, struct request *request, ub_ns now,
+void life_first_payload(struct ub_brain *brain, struct request *request, struct run *run, ub_ns now,
                         struct ub_random *random);
 void life_progress(struct request *request, ub_ns now);
 void life_answered(struct ub_brain *brain, struct request *request, ub_ns now);
-void life_ended(struct ub_brain *brain, struct request *request, const struct ub_ending *ending,
-                ub_ns now, struct ub_random *random);
+void life_ended(struct ub_brain *brain, struct request *request, struct run *run,
+                const struct ub_ending *ending, ub_ns now, struct ub_random *random);
 void life_client_left(struct ub_brain *brain, struct request *request, enum ub_error error,
                       ub_ns now, struct ub_random *random);
 void life_slot_freed(struct ub_brain *brain, struct request *request, ub_ns now,
