@@ -23,7 +23,8 @@ struct whole {
     struct ub_arena arena;
     atomic_uint holders;
     int any_model; /* the model "*", or -1 */
-    struct model_index *index;
+    const struct model_index *index;
+    struct ub_config *from; /* held: a derived one shares its texts; NULL: it stands alone */
 };
 
 static int by_id(const void *a, const void *b)
@@ -36,16 +37,17 @@ static void index_models(struct whole *whole)
 {
     const struct ub_routes *routes = &whole->config.routes;
     whole->any_model = -1;
-    whole->index = ub_arena_array(&whole->arena, routes->model_count, sizeof *whole->index);
-    for (uint32_t i = 0; whole->index != NULL && i < routes->model_count; i++) {
-        whole->index[i] = (struct model_index){routes->models[i].key, i};
+    struct model_index *index = ub_arena_array(&whole->arena, routes->model_count, sizeof *index);
+    for (uint32_t i = 0; index != NULL && i < routes->model_count; i++) {
+        index[i] = (struct model_index){routes->models[i].key, i};
         if (strcmp(whole->config.models[i].name, "*") == 0) {
             whole->any_model = (int)i;
         }
     }
-    if (whole->index != NULL) {
-        qsort(whole->index, routes->model_count, sizeof *whole->index, by_id);
+    if (index != NULL) {
+        qsort(index, routes->model_count, sizeof *index, by_id);
     }
+    whole->index = index;
 }
 
 static struct whole *whole_new(const char *file)
@@ -66,6 +68,7 @@ static struct whole *whole_new(const char *file)
 static void whole_free(struct whole *whole)
 {
     struct ub_arena arena = whole->arena; /* `whole` itself lies in there */
+    ub_config_release(whole->from);
     ub_arena_free(&arena, true);
 }
 
@@ -147,6 +150,23 @@ struct ub_config *ub_config_load(const char *file, struct ub_buf *problems)
     ub_buf_free(&text);
     ub_arena_free(&scratch, true);
     return config;
+}
+
+struct ub_config *ub_config_derive(struct ub_config *from, struct ub_arena **arena)
+{
+    const struct whole *before = (const struct whole *)from;
+    struct whole *whole = whole_new(from->file);
+    if (whole == NULL) {
+        return NULL;
+    }
+    const char *file = whole->config.file;
+    whole->config = *from;
+    whole->config.file = file;
+    whole->any_model = before->any_model;
+    whole->index = before->index;
+    whole->from = ub_config_hold(from);
+    *arena = &whole->arena;
+    return &whole->config;
 }
 
 struct ub_config *ub_config_hold(struct ub_config *config)

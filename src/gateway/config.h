@@ -5,6 +5,7 @@
 #ifndef UB_GATEWAY_CONFIG_H
 #define UB_GATEWAY_CONFIG_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/time.h"
 #include "http/dialect.h"
@@ -114,6 +115,11 @@ int ub_config_model(const struct ub_config *config, struct ub_slice name);
  * belong to the configuration or to `asked`. */
 struct ub_slice ub_config_upstream_model(const struct ub_config *config, uint32_t upstream,
                                          uint32_t model, struct ub_slice asked);
+
+/* A copy that the caller changes before anybody else sees it, as a drill does. It holds `from` and
+ * shares its texts; what it is to point to instead goes into `*arena`, which is its own. Models keep
+ * their number and names. NULL without memory. */
+struct ub_config *ub_config_derive(struct ub_config *from, struct ub_arena **arena);
 
 /* Counted; thread-safe. */
 struct ub_config *ub_config_hold(struct ub_config *config);

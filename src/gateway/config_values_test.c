@@ -199,6 +199,30 @@ static void check_derived(void)
     ub_config_release(c);
 }
 
+/* A copy that differs in what the caller changed, and outlives the original's last other holder. */
+static void check_copy(struct ub_config *config)
+{
+    struct ub_arena *arena;
+    struct ub_config *copy = ub_config_derive(config, &arena);
+    if (!UB_CHECK(copy != NULL, "a copy is made")) {
+        return;
+    }
+    struct ub_address *listen = ub_arena_array(arena, 1, sizeof *listen);
+    listen[0] = (struct ub_address){ub_arena_text(arena, UB_LIT("127.0.0.9")), 0};
+    copy->listen = listen;
+    copy->listen_count = 1;
+    UB_CHECK(config->listen_count == 3 && is(config->listen[0].host, "127.0.0.1"),
+             "what is changed in the copy stays in the copy");
+    ub_config_release(config);
+    UB_CHECK(is(copy->file, "dir/f") && is(copy->upstreams[0].key, "sk-secret-${x}") &&
+                 is(copy->listen[0].host, "127.0.0.9"),
+             "the copy keeps what it shares");
+    UB_CHECK(ub_config_model(copy, UB_LIT("think")) == 1 &&
+                 ub_config_model(copy, UB_LIT("other")) == 2,
+             "and finds models");
+    ub_config_release(copy);
+}
+
 static const struct {
     const char *name;
     const char *deepseek, *openai, *base; /* NULL = not set */
@@ -289,8 +313,8 @@ int main(void)
         UB_CHECK(ub_config_hold(config) == config, "held twice");
         ub_config_release(config);
         UB_CHECK(is(config->file, "dir/f"), "and still there after one release");
+        check_copy(config);
     }
-    ub_config_release(config);
     ub_config_release(NULL);
     check_derived();
     check_environment();
