@@ -36,6 +36,16 @@ enum ub_mock_dialect {
 
 struct ub_tls_server; /* net/tls.h */
 
+/* Who runs several mocks as one decides itself what goes wrong where. Called on the mocks' threads;
+ * `question` is the same number for the same prompt. */
+struct ub_mock_script {
+    /* A request has come; `rule` is NONE. In place of the rules, unless the request brings its own. */
+    void (*choose)(void *user, uint64_t question, struct ub_prank_rule *rule);
+    /* Nothing more is done for it. `cancelled`: the client left before its end. */
+    void (*ended)(void *user, uint64_t question, bool cancelled);
+    void *user;
+};
+
 struct ub_mock_options {
     struct ub_slice host; /* literal address */
     uint16_t port;        /* 0: a free one */
@@ -62,6 +72,7 @@ struct ub_mock_options {
     uint64_t seed;
     struct ub_episodes episodes;
     struct ub_prank_set pranks;
+    const struct ub_mock_script *script; /* NULL: the rules decide; outlives the mock */
 };
 
 /* What the command line starts with. */

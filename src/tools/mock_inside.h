@@ -117,7 +117,9 @@ struct ub_mock_job {
     char target[256];   /* without the query; longer ones are cut, and then found nowhere */
     struct ub_buf head; /* the request's line and fields as JSON, for the statistics */
     struct ub_prank_rule prank;
-    bool has_key;    /* the client's key is right */
+    bool has_key;   /* the client's key is right */
+    bool is_chosen; /* the script was asked about it, and hears of its end */
+    uint64_t question;
     bool is_request; /* for an answer; else for one of our own pages */
     bool has_begun;  /* asks to continue a partial answer */
 

@@ -26,17 +26,24 @@ static void refuse(struct ub_mock_job *job, struct ub_mock_trouble trouble)
     ub_mock_refuse_with(job, &trouble, 0);
 }
 
-/* The header's prank was read when the head came (its rate counts as well); else the rules are
- * asked. */
-static void choose_prank(struct ub_mock_job *job)
+/* The header's prank was read when the head came (its rate counts as well); else the script or the
+ * rules are asked. */
+static void choose_prank(struct ub_mock_job *job, uint64_t question)
 {
     struct ub_mock *mock = job->worker->mock;
+    const struct ub_mock_script *script = mock->options.script;
     uint64_t seed = ub_mix64(mock->options.seed ^ ub_mix64(job->number));
     if (job->prank.prank != UB_PRANK_NONE) {
         struct ub_random random = {.state = seed};
         if (ub_random_unit(&random) >= job->prank.rate) {
             job->prank = (struct ub_prank_rule){.prank = UB_PRANK_NONE};
         }
+        return;
+    }
+    if (script != NULL) {
+        job->is_chosen = true;
+        job->question = question;
+        script->choose(script->user, question, &job->prank);
         return;
     }
     bool bad = ub_mock_is_bad(mock);
@@ -245,7 +252,7 @@ void ub_mock_job_start(struct ub_mock_job *job)
                (struct ub_mock_trouble){400, words.failed ? "bad request" : words.ptr,
                                         "invalid_request_error", NULL, "invalid_request_error"});
     } else if (!is_refused(job, &ask)) {
-        choose_prank(job);
+        choose_prank(job, ask.prompt_hash);
         job->has_begun = ask.has_begun;
         choose_words(job, &ask);
         atomic_fetch_add(&mock->prank_count[job->prank.prank], 1);
@@ -479,6 +486,10 @@ void ub_mock_job_gone(struct ub_mock_job *job, enum ub_gone why)
     }
     if (job->is_request) {
         atomic_fetch_add(&job->worker->mock->outcome[job->outcome], 1);
+    }
+    if (job->is_chosen) {
+        const struct ub_mock_script *script = job->worker->mock->options.script;
+        script->ended(script->user, job->question, job->outcome == UB_MOCK_ENDED_CANCELLED);
     }
     ub_buf_free(&job->body);
     ub_buf_free(&job->head);

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -394,6 +395,55 @@ static void check_full(struct ub_mock_options options)
     ub_mock_stop(mock);
 }
 
+/* What the script was asked, by the mock's thread. */
+struct asked {
+    atomic_uint chosen;
+    atomic_uint ended;
+    atomic_uint cancelled;
+    _Atomic uint64_t question[2];
+};
+
+static void choose(void *user, uint64_t question, struct ub_prank_rule *rule)
+{
+    struct asked *asked = user;
+    unsigned n = atomic_fetch_add(&asked->chosen, 1);
+    asked->question[n % 2] = question;
+    if (n == 0) {
+        ub_prank_parse(UB_LIT("503"), rule, NULL);
+    } else if (n == 2) {
+        ub_prank_parse(UB_LIT("silence"), rule, NULL);
+    }
+}
+
+static void ended(void *user, uint64_t question, bool cancelled)
+{
+    struct asked *asked = user;
+    atomic_fetch_add(&asked->cancelled, cancelled);
+    atomic_fetch_add(&asked->ended, 1);
+}
+
+static void check_script(struct ub_mock_options options)
+{
+    struct asked asked = {0};
+    const struct ub_mock_script script = {choose, ended, &asked};
+    options.script = &script;
+    ub_prank_parse(UB_LIT("500"), &options.pranks.rule[options.pranks.count++], NULL);
+    mock = start(options);
+    UB_CHECK(strstr(page("POST", CHAT, PLAIN), "HTTP/1.1 503") != NULL,
+             "the script says what goes wrong, not the rules");
+    UB_CHECK(strstr(page("POST", CHAT, STREAM), "HTTP/1.1 200") != NULL &&
+                 asked.question[0] == asked.question[1],
+             "it knows the same question again, streamed or not");
+    UB_CHECK(UB_AWAIT(asked.ended == 2) && asked.cancelled == 0, "and hears when it is over");
+    int fd = ask("POST", CHAT, NULL,
+                 "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"else\"}]}");
+    UB_CHECK(UB_AWAIT(asked.chosen == 3) && asked.question[0] != asked.question[1],
+             "another question has another number");
+    close(fd);
+    UB_CHECK(UB_AWAIT(asked.ended == 3) && asked.cancelled == 1, "and when its client left");
+    ub_mock_stop(mock);
+}
+
 int main(void)
 {
     struct ub_mock_options options = ub_mock_defaults();
@@ -407,6 +457,7 @@ int main(void)
     check_refusing();
     ub_mock_stop(mock);
     options.threads = 1;
+    check_script(options);
     check_full(options);
     return ub_test_done();
 }
