@@ -51,18 +51,11 @@ struct ub_model_config {
     /* the rest is in routes */
 };
 
-enum ub_tenant_class {
-    UB_TENANT_CRITICAL,
-    UB_TENANT_INTERACTIVE,
-    UB_TENANT_STANDARD,
-    UB_TENANT_BATCH,
-};
-
 struct ub_tenant_config {
     const char *name;
     uint32_t key_count;
     const uint8_t (*keys)[32]; /* SHA-256 of each key */
-    enum ub_tenant_class class;
+    enum ub_traffic class;
     uint32_t model_count;
     const char *const *models; /* patterns: a name, or one with "*" at its end */
 };
@@ -90,8 +83,8 @@ struct ub_config {
     uint32_t model_count;
     const struct ub_model_config *models; /* same order as routes.models */
     uint32_t tenant_count;
-    const struct ub_tenant_config *tenants;
-    struct ub_routes routes; /* for the brain */
+    const struct ub_tenant_config *tenants; /* same order as routes.tenants */
+    struct ub_routes routes;                /* for the brain */
 };
 
 /* Reads FILE. NULL when it has problems: `problems` then holds one line for each, "FILE:LINE:COL:

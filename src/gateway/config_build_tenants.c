@@ -108,12 +108,19 @@ static void check_keys_differ(struct ub_conf_builder *b)
     }
 }
 
+static void build_spec(const struct ub_conf_tenant *from, struct ub_tenant_spec *spec)
+{
+    spec->key = from->name.text == NULL ? 0 : ub_conf_id(from->name.text, NULL);
+    spec->class = (uint8_t)from->class;
+}
+
 void ub_conf_build_tenants(struct ub_conf_builder *b)
 {
     const struct ub_conf_items *items = &b->root->tenants;
     const struct ub_conf_tenant *from = items->list;
     struct ub_tenant_config *list = ub_arena_array(b->arena, items->count, sizeof *list);
-    if (list == NULL) {
+    struct ub_tenant_spec *specs = ub_arena_array(b->arena, items->count, sizeof *specs);
+    if (list == NULL || specs == NULL) {
         return;
     }
     for (uint32_t i = 0; i < items->count; i++) {
@@ -126,11 +133,14 @@ void ub_conf_build_tenants(struct ub_conf_builder *b)
             }
         }
         list[i].name = ub_conf_keep(b, &from[i].name);
-        list[i].class = (enum ub_tenant_class)from[i].class;
+        list[i].class = (enum ub_traffic)from[i].class;
+        build_spec(&from[i], &specs[i]);
         build_keys(b, &from[i].keys, &list[i]);
         build_patterns(b, &from[i].models, &list[i]);
     }
     b->config->tenants = list;
     b->config->tenant_count = items->count;
+    b->config->routes.tenants = specs;
+    b->config->routes.tenant_count = items->count;
     check_keys_differ(b);
 }

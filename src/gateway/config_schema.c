@@ -63,7 +63,7 @@ static const struct ub_conf_field tenant_fields[] = {
 
 static void tenant_defaults(void *target)
 {
-    ((struct ub_conf_tenant *)target)->class = UB_TENANT_STANDARD;
+    ((struct ub_conf_tenant *)target)->class = UB_TRAFFIC_STANDARD;
 }
 
 static const struct ub_conf_section tenant_section = {

@@ -159,11 +159,11 @@ static void check_names(const struct ub_config *c)
 static void check_tenants(const struct ub_config *c)
 {
     const struct ub_tenant_config *t = c->tenants;
-    UB_CHECK(c->tenant_count == 2 && is(t[0].name, "web") && t[0].class == UB_TENANT_CRITICAL &&
+    UB_CHECK(c->tenant_count == 2 && is(t[0].name, "web") && t[0].class == UB_TRAFFIC_CRITICAL &&
                  t[0].key_count == 1 && t[0].keys[0][0] == 0x01 && t[0].keys[0][15] == 0xef &&
                  t[0].keys[0][31] == 0xef && t[0].model_count == 1 && is(t[0].models[0], "chat"),
              "a tenant");
-    UB_CHECK(t[1].class == UB_TENANT_STANDARD && t[1].model_count == 1 && is(t[1].models[0], "*"),
+    UB_CHECK(t[1].class == UB_TRAFFIC_STANDARD && t[1].model_count == 1 && is(t[1].models[0], "*"),
              "a tenant with defaults");
 }
 

@@ -12,6 +12,8 @@
 #define TARGET_SLOTS   32768u
 #define PREFIX_SLOTS   65536u
 #define TENANT_SLOTS   4096u
+#define BRAIN_TENANTS  20000 /* twice what a configuration may have */
+#define SHARE_SLOTS    60000
 #define WORKERS_MAX    64u
 #define FLIGHT_RING    ((size_t)32 * 1024 * 1024) /* touched only as far as it fills */
 #define FILE_SHARE     8u /* bodies in files may take this many times the memory for bodies */
@@ -63,7 +65,9 @@ static struct ub_brain_limits limits_of(const struct ub_gateway *gateway,
                                     .models = MODEL_SLOTS,
                                     .routes = 2 * MODEL_SLOTS,
                                     .workers = gateway->worker_count,
-                                    .prefixes = PREFIX_SLOTS};
+                                    .prefixes = PREFIX_SLOTS,
+                                    .tenants = BRAIN_TENANTS,
+                                    .shares = SHARE_SLOTS};
 }
 
 static bool open_flight(struct ub_gateway *gateway, const struct ub_config *config,

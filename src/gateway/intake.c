@@ -15,7 +15,7 @@
 
 /* The fields that we look for when the body is there, in one pass over the head. The first ones are
  * those that upstreams get to see; nothing else of a client's head leaves. */
-enum { TIMEOUT = UB_PASSED_FIELDS, READ_TIMEOUT, WHOLE_TIMEOUT, COOKIE, WANTED };
+enum { TIMEOUT = UB_PASSED_FIELDS, READ_TIMEOUT, WHOLE_TIMEOUT, COOKIE, CLASS, WANTED };
 static const struct ub_slice wanted[WANTED] = {
     UB_LIT("traceparent"),
     UB_LIT("tracestate"),
@@ -25,6 +25,7 @@ static const struct ub_slice wanted[WANTED] = {
     [READ_TIMEOUT] = UB_LIT("x-stainless-read-timeout"),
     [WHOLE_TIMEOUT] = UB_LIT("x-stainless-timeout"),
     [COOKIE] = UB_LIT("cookie"),
+    [CLASS] = UB_LIT("x-unbusy-class"),
 };
 
 /* The value of the first field of each name; empty when there is none. */
@@ -96,6 +97,7 @@ static bool identify(struct ub_request *request)
 {
     const struct ub_config *config = request->view->setup->config;
     request->tenant = NULL;
+    request->class = UB_TRAFFIC_STANDARD;
     if (config->tenant_count == 0) {
         if (config->open || !ub_auth_is_foreign_page(request->head)) {
             return true;
@@ -113,6 +115,7 @@ static bool identify(struct ub_request *request)
         return false;
     }
     request->tenant = &config->tenants[index];
+    request->class = request->tenant->class;
     return true;
 }
 
@@ -144,6 +147,7 @@ bool ub_intake_head(struct ub_request *request)
     const struct ub_http_head *head = request->head;
     struct ub_slice name;
     name_request(request);
+    request->class = UB_TRAFFIC_STANDARD;
     request->endpoint = ub_endpoint_find(head->target, &name);
     if (request->endpoint == UB_ENDPOINT_UNKNOWN) {
         refuse_client(request, 404, "unknown_url", "there is no such page here");
@@ -285,12 +289,37 @@ static uint64_t hash_of(struct ub_slice text)
     return text.len == 0 ? 0 : ub_mix64(hash);
 }
 
+/* The client may ask for a lower class than its tenant's. A word that is no class asks for nothing.
+ */
+static void lower_class(struct ub_request *request, struct ub_slice asked)
+{
+    for (uint32_t lower = request->class + 1u; asked.len > 0 && lower < UB_TRAFFIC_CLASSES;
+         lower++) {
+        if (ub_slice_eq_nocase(asked, ub_slice_of(ub_metrics_word(UB_LABEL_CLASS, lower)))) {
+            request->class = (enum ub_traffic)lower;
+            return;
+        }
+    }
+}
+
+static void fill_tenant(struct ub_request *request, const struct ub_slice *values,
+                        struct ub_arrival *arrival)
+{
+    const struct ub_setup *setup = request->view->setup;
+    lower_class(request, values[CLASS]);
+    arrival->class = (uint8_t)request->class;
+    arrival->tenant = request->tenant == NULL
+                          ? UB_NO_TENANT
+                          : setup->tenant_slots[request->tenant - setup->config->tenants];
+}
+
 static void fill_arrival(struct ub_request *request, const struct ub_slice *values,
                          struct ub_arrival *arrival)
 {
     const struct ub_scan_fields *asked = ub_scan_fields(request->scan);
     const struct ub_model_config *model = &request->view->setup->config->models[request->model];
     ub_ns patience_ns = client_patience(request, values);
+    fill_tenant(request, values, arrival);
     arrival->stream = request->stream;
     arrival->heartbeat = request->stream;
     arrival->can_retry = true;

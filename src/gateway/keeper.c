@@ -226,7 +226,7 @@ enum ub_arrived ub_keeper_arrive(struct ub_keeper *keeper, uint16_t worker, stru
 }
 
 const char *ub_keeper_route(struct ub_keeper *keeper, const struct ub_routes *routes,
-                            uint16_t *upstream_slots, uint16_t *model_slots, const void *routes_of)
+                            struct ub_slots slots, const void *routes_of)
 {
     pthread_mutex_lock(&keeper->lock);
     const char *words = ub_brain_refuses(keeper->brain, routes);
@@ -236,12 +236,16 @@ const char *ub_keeper_route(struct ub_keeper *keeper, const struct ub_routes *ro
     }
     step(keeper, &(struct ub_event){.type = UB_EV_ROUTES, .routes = routes});
     for (uint32_t i = 0; i < routes->upstream_count; i++) {
-        upstream_slots[i] = ub_brain_upstream(keeper->brain, routes->upstreams[i].key);
-        assert(upstream_slots[i] != UB_NO_UPSTREAM);
+        slots.upstreams[i] = ub_brain_upstream(keeper->brain, routes->upstreams[i].key);
+        assert(slots.upstreams[i] != UB_NO_UPSTREAM);
     }
     for (uint32_t i = 0; i < routes->model_count; i++) {
-        model_slots[i] = ub_brain_model(keeper->brain, routes->models[i].key);
-        assert(model_slots[i] != UB_NO_MODEL);
+        slots.models[i] = ub_brain_model(keeper->brain, routes->models[i].key);
+        assert(slots.models[i] != UB_NO_MODEL);
+    }
+    for (uint32_t i = 0; i < routes->tenant_count; i++) {
+        slots.tenants[i] = ub_brain_tenant(keeper->brain, routes->tenants[i].key);
+        assert(slots.tenants[i] != UB_NO_TENANT);
     }
     keeper->routes_of = routes_of;
     finish(keeper, UB_OUTSIDE, NULL);

@@ -71,12 +71,17 @@ enum ub_arrived ub_keeper_arrive(struct ub_keeper *keeper, uint16_t worker, stru
                                  uint64_t model_key, void *owner, const void *routes_of,
                                  struct ub_mailbag *bag);
 
-/* Gives the brain new routes and says for each upstream and model which slot it has. NULL, or words
+/* Which slots the brain gave: as many as the routes have of each, in the same order. */
+struct ub_slots {
+    uint16_t *upstreams, *models, *tenants;
+};
+
+/* Gives the brain new routes and says for each upstream, model and tenant which slot it has. NULL, or words
  * when the routes do not fit (nothing has changed then). From now on arrivals must name
  * `routes_of`.
  */
 const char *ub_keeper_route(struct ub_keeper *keeper, const struct ub_routes *routes,
-                            uint16_t *upstream_slots, uint16_t *model_slots, const void *routes_of);
+                            struct ub_slots slots, const void *routes_of);
 
 /* From now on new requests are refused; those that run go on. */
 void ub_keeper_drain(struct ub_keeper *keeper);

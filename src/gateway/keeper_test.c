@@ -34,8 +34,8 @@ static struct ub_keeper *keeper_with(uint32_t workers, uint32_t requests, uint32
                                      .queue_size = requests,
                                      .upstreams = &upstream,
                                      .models = &model};
-    uint16_t slots[1], models[1];
-    ub_keeper_route(keeper, &routes, slots, models, &routes_id);
+    uint16_t upstreams[1], models[1];
+    ub_keeper_route(keeper, &routes, (struct ub_slots){upstreams, models, NULL}, &routes_id);
     for (size_t i = 0; i < UB_COUNT(wakes); i++) {
         wakes[i] = 0;
     }

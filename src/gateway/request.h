@@ -68,6 +68,7 @@ struct ub_request {
     uint32_t passed_count;
     char *passed_text;
     const struct ub_tenant_config *tenant; /* NULL: none configured */
+    enum ub_traffic class;                 /* the tenant's, or a lower one that was asked for */
     int32_t model;                         /* index in the setup's configuration, -1 = none */
     bool stream;
     bool wants_usage; /* the client asked for the usage chunk itself */

@@ -14,12 +14,6 @@ static uint32_t tenant_slot(const struct ub_request *request)
     return request->tenant == NULL ? UINT32_MAX : (uint32_t)(request->tenant - config->tenants);
 }
 
-static enum ub_tenant_class class_of(const struct ub_request *request)
-{
-    _Static_assert((int)UB_TENANT_BATCH == (int)UB_METRIC_CLASS_BATCH, "the same four classes");
-    return request->tenant == NULL ? UB_TENANT_STANDARD : request->tenant->class;
-}
-
 /* Reported and estimated tokens are never added up. */
 static void count_usage(const struct ub_request *request, const struct ub_account *account)
 {
@@ -50,9 +44,10 @@ static void count(const struct ub_request *request, const struct ub_account *acc
 {
     const struct ub_metrics_shard *shard = request->worker->shard;
     uint32_t model = model_slot(request);
+    _Static_assert((int)UB_TRAFFIC_BATCH == (int)UB_METRIC_CLASS_BATCH, "the same four classes");
     ub_metrics_add(shard, UB_METRIC_BYTES, UB_SIDE_CLIENT, 0, request->bytes_in);
     ub_metrics_add(shard, UB_METRIC_REQUESTS, model, request->outcome, 1);
-    ub_metrics_add(shard, UB_METRIC_CLASS_REQUESTS, class_of(request), request->outcome, 1);
+    ub_metrics_add(shard, UB_METRIC_CLASS_REQUESTS, request->class, request->outcome, 1);
     if (request->tenant != NULL) {
         ub_metrics_add(shard, UB_METRIC_TENANT_REQUESTS, tenant_slot(request), 0, 1);
     }
@@ -121,7 +116,7 @@ void ub_settle(const struct ub_request *request)
     if (request->tenant != NULL) {
         UB_ACCESS_TEXT(record->tenant, ub_slice_of(request->tenant->name));
     }
-    record->class = ub_metrics_word(UB_LABEL_CLASS, class_of(request));
+    record->class = ub_metrics_word(UB_LABEL_CLASS, request->class);
     if (request->spoke != NULL) {
         UB_ACCESS_TEXT(record->upstream, ub_slice_of(request->spoke->config->name));
         if (request->spoke->config->zone != NULL) {

@@ -25,6 +25,7 @@ static void setup_free(struct ub_setup *setup)
     ub_free(setup->sites);
     ub_free(setup->upstream_slots);
     ub_free(setup->model_slots);
+    ub_free(setup->tenant_slots);
     ub_free(setup->site_of);
     ub_free(setup);
 }
@@ -160,9 +161,10 @@ static struct ub_setup *setup_alloc(struct ub_config *config, uint32_t slot_coun
     setup->sites = ub_calloc(config->upstream_count, sizeof *setup->sites);
     setup->upstream_slots = ub_calloc(config->upstream_count, sizeof *setup->upstream_slots);
     setup->model_slots = ub_calloc(config->model_count, sizeof *setup->model_slots);
+    setup->tenant_slots = ub_calloc(config->tenant_count + 1, sizeof *setup->tenant_slots);
     setup->site_of = ub_malloc(slot_count * sizeof *setup->site_of);
     if (setup->sites == NULL || setup->upstream_slots == NULL || setup->model_slots == NULL ||
-        setup->site_of == NULL || !fill_sites(setup)) {
+        setup->tenant_slots == NULL || setup->site_of == NULL || !fill_sites(setup)) {
         setup_free(setup);
         return NULL;
     }
@@ -171,8 +173,8 @@ static struct ub_setup *setup_alloc(struct ub_config *config, uint32_t slot_coun
 
 static bool route(struct ub_setup *setup, struct ub_keeper *keeper, struct ub_buf *words)
 {
-    const char *why = ub_keeper_route(keeper, &setup->config->routes, setup->upstream_slots,
-                                      setup->model_slots, setup);
+    struct ub_slots slots = {setup->upstream_slots, setup->model_slots, setup->tenant_slots};
+    const char *why = ub_keeper_route(keeper, &setup->config->routes, slots, setup);
     if (why != NULL) {
         ub_buf_add_text(words, why);
         return false;

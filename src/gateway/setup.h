@@ -29,6 +29,7 @@ struct ub_setup {
     struct ub_site *sites;    /* by index in the configuration */
     uint16_t *upstream_slots; /* the same order */
     uint16_t *model_slots;
+    uint16_t *tenant_slots;
     int32_t *site_of; /* by brain slot: index of the site, -1 = none here */
     uint32_t slot_count;
     char *text;                /* what the slices point into */

@@ -111,7 +111,7 @@ static struct ub_flight_out begin_record(struct ub_flight *f, enum ub_flight_kin
 }
 
 /* Whoever changes one of these makes a new version. */
-_Static_assert(UB_FLIGHT_VERSION == 2 && UB_WHY_COUNT == 32 && UB_ACT_TYPES == 9 &&
+_Static_assert(UB_FLIGHT_VERSION == 3 && UB_WHY_COUNT == 32 && UB_ACT_TYPES == 9 &&
                    UB_EV_ANSWERED == 9,
                "the numbers in a record mean what they meant in this version");
 
@@ -322,7 +322,6 @@ enum ub_flight_kind ub_flight_read(struct ub_flight_reader *reader, struct ub_fl
 
 void ub_flight_reader_close(struct ub_flight_reader *reader)
 {
-    ub_free(reader->upstreams);
-    ub_free(reader->models);
+    ub_flight_free_routes(reader);
     *reader = (struct ub_flight_reader){0};
 }

@@ -19,7 +19,7 @@
 
 #include "policy/brain.h"
 
-#define UB_FLIGHT_VERSION 2
+#define UB_FLIGHT_VERSION 3
 
 struct ub_flight;
 
@@ -91,6 +91,8 @@ struct ub_flight_reader {
     uint64_t index;
     struct ub_upstream_spec *upstreams;
     struct ub_model_spec *models;
+    struct ub_tenant_spec *tenants;
+    struct ub_share_spec *shares;
     struct ub_routes routes;
 };
 

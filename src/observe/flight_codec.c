@@ -5,7 +5,10 @@
 #include <string.h>
 
 #define MODELS_MAX    (1u << 16)
-#define MODEL_BYTES   (200 + UB_TIERS_MAX * (1 + 2 * UB_TIER_MAX))
+#define QUOTA_BYTES   48
+#define TENANT_BYTES  (13 + QUOTA_BYTES)
+#define SHARE_BYTES   (4 + QUOTA_BYTES)
+#define MODEL_BYTES   (200 + QUOTA_BYTES + UB_TIERS_MAX * (1 + 2 * UB_TIER_MAX))
 #define ARRIVED_BYTES (160 + 12 * UB_PREFIX_MARKS)
 
 void ub_flight_put(struct ub_flight_out *out, uint64_t value, int bytes)
@@ -118,19 +121,34 @@ static enum ub_error get_error(struct ub_flight_in *in)
     X(u32, models)    \
     X(u32, routes)    \
     X(u32, workers)   \
-    X(u32, prefixes)
+    X(u32, prefixes)  \
+    X(u32, tenants)   \
+    X(u32, shares)
 
 #define COUNTS(X)          \
     X(u32, queue_size)     \
     X(u32, upstream_count) \
-    X(u32, model_count)
+    X(u32, model_count)    \
+    X(u32, tenant_count)   \
+    X(u32, share_count)
 
 #define UPSTREAM(X) \
     X(u64, key)     \
     X(u32, concurrency)
 
+#define TENANT(X) \
+    X(u64, key)   \
+    X(u8, class)  \
+    X(u32, concurrency)
+
+#define SHARE(X)   \
+    X(u16, tenant) \
+    X(u16, model)
+
 /* Behind the model and the flags, before the prefixes. */
 #define ARRIVAL(X)         \
+    X(u16, tenant)         \
+    X(u8, class)           \
     X(u32, prompt_tokens)  \
     X(u32, max_tokens)     \
     X(ns, client_deadline) \
@@ -185,6 +203,40 @@ static void get_policy(struct ub_flight_in *in, struct ub_model_policy *it)
     UB_MODEL_POLICY(GET)
 }
 
+static void put_quota(struct ub_flight_out *out, const struct ub_quota *it)
+{
+    UB_QUOTA(PUT)
+}
+
+static void get_quota(struct ub_flight_in *in, struct ub_quota *it)
+{
+    UB_QUOTA(GET)
+}
+
+static void put_tenant(struct ub_flight_out *out, const struct ub_tenant_spec *it)
+{
+    TENANT(PUT)
+    put_quota(out, &it->quota);
+}
+
+static void get_tenant(struct ub_flight_in *in, struct ub_tenant_spec *it)
+{
+    TENANT(GET)
+    get_quota(in, &it->quota);
+}
+
+static void put_share(struct ub_flight_out *out, const struct ub_share_spec *it)
+{
+    SHARE(PUT)
+    put_quota(out, &it->quota);
+}
+
+static void get_share(struct ub_flight_in *in, struct ub_share_spec *it)
+{
+    SHARE(GET)
+    get_quota(in, &it->quota);
+}
+
 static void put_upstream(struct ub_flight_out *out, const struct ub_upstream_spec *it)
 {
     UPSTREAM(PUT)
@@ -199,6 +251,7 @@ static void put_model(struct ub_flight_out *out, const struct ub_model_spec *m)
 {
     put_u64(out, m->key);
     put_policy(out, &m->policy);
+    put_quota(out, &m->quota);
     put_u8(out, m->tiers);
     for (uint32_t t = 0; t < m->tiers; t++) {
         put_u8(out, m->tier[t].count);
@@ -212,6 +265,7 @@ static void get_model(struct ub_flight_in *in, struct ub_model_spec *m)
 {
     m->key = get_u64(in);
     get_policy(in, &m->policy);
+    get_quota(in, &m->quota);
     m->tiers = get_u8(in);
     in->failed |= m->tiers > UB_TIERS_MAX;
     for (uint32_t t = 0; t < m->tiers && !in->failed; t++) {
@@ -232,21 +286,49 @@ static void put_routes(struct ub_flight_out *out, const struct ub_routes *it)
     for (uint32_t i = 0; i < it->model_count; i++) {
         put_model(out, &it->models[i]);
     }
+    for (uint32_t i = 0; i < it->tenant_count; i++) {
+        put_tenant(out, &it->tenants[i]);
+    }
+    for (uint32_t i = 0; i < it->share_count; i++) {
+        put_share(out, &it->shares[i]);
+    }
+}
+
+void ub_flight_free_routes(struct ub_flight_reader *reader)
+{
+    ub_free(reader->upstreams);
+    ub_free(reader->models);
+    ub_free(reader->tenants);
+    ub_free(reader->shares);
+    reader->upstreams = NULL;
+    reader->models = NULL;
+    reader->tenants = NULL;
+    reader->shares = NULL;
+}
+
+/* For the routes whose counts have been read. */
+static bool make_room(struct ub_flight_reader *reader)
+{
+    const struct ub_routes *it = &reader->routes;
+    ub_flight_free_routes(reader);
+    reader->upstreams = ub_calloc(it->upstream_count + 1, sizeof *reader->upstreams);
+    reader->models = ub_calloc(it->model_count + 1, sizeof *reader->models);
+    reader->tenants = ub_calloc(it->tenant_count + 1, sizeof *reader->tenants);
+    reader->shares = ub_calloc(it->share_count + 1, sizeof *reader->shares);
+    return reader->upstreams != NULL && reader->models != NULL && reader->tenants != NULL &&
+           reader->shares != NULL;
 }
 
 static bool get_routes(struct ub_flight_in *in, struct ub_flight_reader *reader)
 {
     struct ub_routes *it = &reader->routes;
     COUNTS(GET)
-    if (it->upstream_count > MODELS_MAX || it->model_count > MODELS_MAX) {
+    if (it->upstream_count > MODELS_MAX || it->model_count > MODELS_MAX ||
+        it->tenant_count > MODELS_MAX || it->share_count > MODELS_MAX) {
         in->failed = true;
         return false;
     }
-    ub_free(reader->upstreams);
-    ub_free(reader->models);
-    reader->upstreams = ub_calloc(it->upstream_count + 1, sizeof *reader->upstreams);
-    reader->models = ub_calloc(it->model_count + 1, sizeof *reader->models);
-    if (reader->upstreams == NULL || reader->models == NULL) {
+    if (!make_room(reader)) {
         return false;
     }
     for (uint32_t i = 0; i < it->upstream_count; i++) {
@@ -255,8 +337,16 @@ static bool get_routes(struct ub_flight_in *in, struct ub_flight_reader *reader)
     for (uint32_t i = 0; i < it->model_count && !in->failed; i++) {
         get_model(in, &reader->models[i]);
     }
+    for (uint32_t i = 0; i < it->tenant_count && !in->failed; i++) {
+        get_tenant(in, &reader->tenants[i]);
+    }
+    for (uint32_t i = 0; i < it->share_count && !in->failed; i++) {
+        get_share(in, &reader->shares[i]);
+    }
     it->upstreams = reader->upstreams;
     it->models = reader->models;
+    it->tenants = reader->tenants;
+    it->shares = reader->shares;
     return true;
 }
 
@@ -356,6 +446,7 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
 
 size_t ub_flight_event_max(const struct ub_brain_limits *limits)
 {
-    size_t routes = 64 + (size_t)limits->upstreams * 12 + (size_t)limits->models * MODEL_BYTES;
+    size_t routes = 64 + (size_t)limits->upstreams * 12 + (size_t)limits->models * MODEL_BYTES +
+                    (size_t)limits->tenants * TENANT_BYTES + (size_t)limits->shares * SHARE_BYTES;
     return routes > ARRIVED_BYTES ? routes : ARRIVED_BYTES;
 }

@@ -30,6 +30,9 @@ void ub_flight_put_event(struct ub_flight_out *out, const struct ub_event *event
 bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reader,
                          struct ub_event *event);
 
+/* What the reader has read of routes. */
+void ub_flight_free_routes(struct ub_flight_reader *reader);
+
 /* No event of a brain with these limits is longer. */
 size_t ub_flight_event_max(const struct ub_brain_limits *limits);
 

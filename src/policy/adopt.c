@@ -243,6 +243,7 @@ static void adopt_model(struct ub_brain *brain, const struct ub_routes *routes,
         *model_of(brain, index) = (struct model){.key = spec->key};
     }
     struct model *model = model_of(brain, index);
+    model->quota = spec->quota;
     uint16_t old = model->route;
     if (old != 0 && same_route(brain, route_of(brain, old), routes, spec)) {
         return;
@@ -281,6 +282,7 @@ void adopt_routes(struct ub_brain *brain, const struct ub_routes *routes, ub_ns 
     for (uint32_t i = 1; i <= brain->upstreams_used; i++) {
         release_upstream(brain, upstream_of(brain, (uint16_t)i));
     }
+    adopt_tenants(brain, routes);
     brain->queue_size = routes->queue_size;
     brain->has_routes = true;
 }
@@ -417,5 +419,6 @@ const char *ub_brain_refuses(const struct ub_brain *brain, const struct ub_route
             return words;
         }
     }
-    return refuse_sizes(brain, routes);
+    const char *words = refuse_tenants(brain, routes);
+    return words != NULL ? words : refuse_sizes(brain, routes);
 }

@@ -11,6 +11,9 @@ void set_state(struct ub_brain *brain, struct request *request, enum request_sta
     brain->facts.backing_off += state == REQUEST_BACKING_OFF;
     brain->facts.backing_off -= request->state == REQUEST_BACKING_OFF;
     request->state = (uint8_t)state;
+    if (state == REQUEST_OVER) {
+        tenant_leaves(brain, request);
+    }
 }
 
 /* One order for all requests: a START that uses a slot must not overtake the CANCEL that freed it.

@@ -36,6 +36,8 @@ static uint64_t lay_out(struct ub_brain *brain, const struct ub_brain_limits *li
     brain->target_at = place(&end, limits->targets + 1ull, sizeof(struct target));
     brain->model_at = place(&end, limits->models + 1ull, sizeof(struct model));
     brain->route_at = place(&end, limits->routes + 1ull, sizeof(struct route));
+    brain->tenant_at = place(&end, limits->tenants + 1ull, sizeof(struct tenant));
+    brain->share_at = place(&end, limits->shares + 1ull, sizeof(struct share));
     brain->request_at = place(&end, limits->requests + 1ull, sizeof(struct request));
     brain->place_at = place(&end, limits->requests + 1ull, sizeof(uint32_t));
     brain->prefix_at = place(&end, limits->prefixes, sizeof(struct ub_prefix_entry));
@@ -53,6 +55,7 @@ static void check_limits(const struct ub_brain_limits *limits)
     assert(limits->models >= 1 && limits->models < UB_NO_MODEL);
     assert(limits->routes >= 1 && limits->routes < UINT16_MAX);
     assert(limits->workers >= 1 && limits->workers <= 64);
+    assert(limits->tenants < UB_NO_TENANT && limits->shares < UINT16_MAX);
     assert(limits->prefixes >= 4 && (limits->prefixes & (limits->prefixes - 1)) == 0);
 }
 
@@ -335,6 +338,12 @@ uint16_t ub_brain_model(const struct ub_brain *brain, uint64_t key)
 {
     uint16_t index = find_model(brain, key);
     return model_of(brain, index)->route != 0 ? (uint16_t)(index - 1) : UB_NO_MODEL;
+}
+
+uint16_t ub_brain_tenant(const struct ub_brain *brain, uint64_t key)
+{
+    uint16_t index = find_tenant(brain, key, 0);
+    return tenant_of(brain, index)->listed ? (uint16_t)(index - 1) : UB_NO_TENANT;
 }
 
 struct ub_brain_facts ub_brain_facts(const struct ub_brain *brain)

@@ -32,6 +32,7 @@
 
 #define UB_NO_UPSTREAM  UINT16_MAX
 #define UB_NO_MODEL     UINT16_MAX
+#define UB_NO_TENANT    UINT16_MAX
 #define UB_PREFIX_MARKS 32 /* hashes of the prompt's beginnings, see ub_arrival.prefix */
 
 struct ub_brain;
@@ -46,6 +47,8 @@ struct ub_brain_limits {
     uint32_t routes;   /* model definitions alive at the same time, old generations included */
     uint32_t workers;  /* 1..64 */
     uint32_t prefixes; /* remembered prompt beginnings; a power of two */
+    uint32_t tenants;  /* those included that are gone but have requests in the house */
+    uint32_t shares;   /* (tenant, model) pairs with limits of their own */
 };
 
 struct ub_request_id {
@@ -71,7 +74,9 @@ enum ub_event_type {
 
 /* ARRIVED */
 struct ub_arrival {
-    uint16_t model; /* slot, from ub_brain_model; UB_NO_MODEL when the name is unknown */
+    uint16_t model;  /* slot, from ub_brain_model; UB_NO_MODEL when the name is unknown */
+    uint16_t tenant; /* slot, from ub_brain_tenant; UB_NO_TENANT when there are none */
+    uint8_t class;   /* ub_traffic, as asked for: raises nobody above the tenant's own */
     bool stream;
     bool heartbeat;         /* the client can be sent comments (a stream over SSE) */
     bool can_retry;         /* the body can be sent again */
@@ -207,6 +212,7 @@ const char *ub_brain_refuses(const struct ub_brain *brain, const struct ub_route
  * upstream that was taken out keeps its slot until its last attempt has ended. */
 uint16_t ub_brain_upstream(const struct ub_brain *brain, uint64_t key);
 uint16_t ub_brain_model(const struct ub_brain *brain, uint64_t key);
+uint16_t ub_brain_tenant(const struct ub_brain *brain, uint64_t key); /* UB_NO_TENANT */
 
 /* A snapshot: only what is in use is copied. Both return the bytes written or needed; restore
  * expects a block as for ub_brain_init with the same limits, and returns NULL when the bytes are
@@ -238,6 +244,13 @@ struct ub_target_facts {
 };
 bool ub_brain_target(const struct ub_brain *brain, uint16_t upstream, uint16_t model, ub_ns now,
                      struct ub_target_facts *out);
+
+struct ub_tenant_facts {
+    uint32_t requests; /* in the house */
+};
+/* False: nobody has this slot, or has had it. */
+bool ub_brain_tenant_facts(const struct ub_brain *brain, uint16_t tenant,
+                           struct ub_tenant_facts *out);
 
 struct ub_brain_facts {
     uint32_t requests; /* in the house */

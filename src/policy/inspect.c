@@ -45,6 +45,16 @@ bool ub_brain_target(const struct ub_brain *brain, uint16_t upstream_slot, uint1
     return true;
 }
 
+bool ub_brain_tenant_facts(const struct ub_brain *brain, uint16_t slot, struct ub_tenant_facts *out)
+{
+    if (slot >= brain->tenants_used || tenant_of(brain, (uint16_t)(slot + 1))->key == 0) {
+        return false;
+    }
+    const struct tenant *tenant = tenant_of(brain, (uint16_t)(slot + 1));
+    *out = (struct ub_tenant_facts){.requests = tenant->requests};
+    return true;
+}
+
 /* What all requests together should add up to. */
 struct sums {
     uint32_t requests, running, waiting, backing_off, armed;
@@ -168,10 +178,51 @@ static const char *check_routes(const struct ub_brain *brain)
     return NULL;
 }
 
+static const char *check_shares(const struct ub_brain *brain)
+{
+    uint32_t listed = 0, linked = 0;
+    for (uint32_t i = 1; i <= brain->shares_used; i++) {
+        listed += share_of(brain, (uint16_t)i)->listed;
+    }
+    for (uint32_t i = 1; i <= brain->tenants_used; i++) {
+        uint16_t s = tenant_of(brain, (uint16_t)i)->first_share;
+        for (; s != 0; s = share_of(brain, s)->next_of_tenant) {
+            if (share_of(brain, s)->tenant != i || ++linked > listed) {
+                return "a share hangs on the wrong tenant";
+            }
+        }
+    }
+    return linked != listed ? "a share hangs on nobody" : NULL;
+}
+
+static const char *check_tenants(const struct ub_brain *brain)
+{
+    uint32_t inside = 0, counted = 0;
+    for (uint32_t r = 1; r <= brain->requests_used; r++) {
+        const struct request *request = request_of(brain, r);
+        bool moves = request->state != REQUEST_FREE && request->state != REQUEST_OVER;
+        if (request->tenant != 0 && !moves) {
+            return "a request that is over still counts for its tenant";
+        }
+        inside += request->tenant != 0;
+    }
+    for (uint32_t i = 1; i <= brain->tenants_used; i++) {
+        const struct tenant *tenant = tenant_of(brain, (uint16_t)i);
+        counted += tenant->requests;
+        if (tenant->key == 0 ? tenant->listed || tenant->requests > 0
+                             : !tenant->listed && tenant->requests == 0) {
+            return "a tenant's slot is kept for nothing, or given away";
+        }
+    }
+    return inside != counted ? "tenants count other requests than are in the house"
+                             : check_shares(brain);
+}
+
 const char *ub_brain_check(const struct ub_brain *brain)
 {
     const char *words = check_requests(brain);
     words = words != NULL ? words : check_targets(brain);
     words = words != NULL ? words : check_lines(brain);
+    words = words != NULL ? words : check_tenants(brain);
     return words != NULL ? words : check_routes(brain);
 }

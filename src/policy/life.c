@@ -142,6 +142,7 @@ void life_arrived(struct ub_brain *brain, const struct ub_event *event, struct u
     }
     request->route = route;
     route_of(brain, route)->refs++;
+    tenant_enters(brain, request, arrival);
     fill(brain, request, arrival, event->now);
     if (event->now >= request->deadline) {
         give_up(brain, request, UB_WHY_OUT_OF_TIME, event->now, random);

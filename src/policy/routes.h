@@ -14,6 +14,15 @@
 #define UB_TIER_MAX  64 /* upstreams in one tier: width of the masks */
 #define UB_TIERS_MAX 16 /* tiers of one model */
 
+/* How important a request is: who goes first when not everybody can. */
+enum ub_traffic {
+    UB_TRAFFIC_CRITICAL,
+    UB_TRAFFIC_INTERACTIVE,
+    UB_TRAFFIC_STANDARD,
+    UB_TRAFFIC_BATCH,
+    UB_TRAFFIC_CLASSES
+};
+
 enum ub_balance {
     UB_BALANCE_ADAPTIVE,
     UB_BALANCE_DYNAMIC_WEIGHT,
@@ -71,6 +80,30 @@ struct ub_model_policy {
     X(real, retry.budget)     \
     X(real, retry.budget_per_s)
 
+#define UB_RATE_AMOUNT_MAX UINT64_C(1000000000000)
+
+/* So much per time; amount 0: no limit. After a long pause `burst` may come at once. */
+struct ub_rate {
+    uint64_t amount;
+    ub_ns per_ns;
+    uint64_t burst; /* at least 1 */
+};
+
+/* Everything that is limited by rate has these two. */
+struct ub_quota {
+    struct ub_rate requests;
+    struct ub_rate tokens; /* prompt and answer together */
+};
+
+/* Every field of it, as of UB_MODEL_POLICY. */
+#define UB_QUOTA(X)         \
+    X(u64, requests.amount) \
+    X(ns, requests.per_ns)  \
+    X(u64, requests.burst)  \
+    X(u64, tokens.amount)   \
+    X(ns, tokens.per_ns)    \
+    X(u64, tokens.burst)
+
 struct ub_upstream_spec {
     uint64_t key;         /* identity: name and URL; never 0 */
     uint32_t concurrency; /* known account limit on requests in flight; 0 = not known */
@@ -84,17 +117,37 @@ struct ub_tier_spec {
 struct ub_model_spec {
     uint64_t key; /* identity: the public name; never 0 */
     struct ub_model_policy policy;
-    uint32_t tiers; /* 1..UB_TIERS_MAX */
+    struct ub_quota quota; /* of all tenants together */
+    uint32_t tiers;        /* 1..UB_TIERS_MAX */
     struct ub_tier_spec tier[UB_TIERS_MAX];
+};
+
+/* Whoever owns an API key. */
+struct ub_tenant_spec {
+    uint64_t key;         /* identity: the name; never 0 */
+    uint8_t class;        /* ub_traffic: of its requests, unless they ask for a lower one */
+    uint32_t concurrency; /* requests in the house at the same time; 0 = no limit */
+    struct ub_quota quota;
+};
+
+/* What a tenant may ask of one model, beside what it may ask of all. */
+struct ub_share_spec {
+    uint16_t tenant; /* indices into ub_routes */
+    uint16_t model;
+    struct ub_quota quota;
 };
 
 struct ub_routes {
     uint32_t upstream_count;
     uint32_t model_count;
+    uint32_t tenant_count;
+    uint32_t share_count;
     uint32_t
         queue_size; /* requests that may wait for a slot at the same time, all models together */
     const struct ub_upstream_spec *upstreams;
     const struct ub_model_spec *models;
+    const struct ub_tenant_spec *tenants;
+    const struct ub_share_spec *shares;
 };
 
 /* The defaults of docs/CONFIG.md. */

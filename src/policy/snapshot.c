@@ -12,7 +12,7 @@ struct piece {
     uint64_t size;
 };
 
-#define PIECES_MAX (8 + 64)
+#define PIECES_MAX (10 + 64)
 
 /* What is in use, as pieces of the block; returns their number. */
 static uint32_t pieces_of(const struct ub_brain *brain, struct piece *piece)
@@ -27,6 +27,10 @@ static uint32_t pieces_of(const struct ub_brain *brain, struct piece *piece)
         (struct piece){brain->model_at, (brain->models_used + 1ull) * sizeof(struct model)};
     piece[n++] =
         (struct piece){brain->route_at, (brain->routes_used + 1ull) * sizeof(struct route)};
+    piece[n++] =
+        (struct piece){brain->tenant_at, (brain->tenants_used + 1ull) * sizeof(struct tenant)};
+    piece[n++] =
+        (struct piece){brain->share_at, (brain->shares_used + 1ull) * sizeof(struct share)};
     piece[n++] =
         (struct piece){brain->request_at, (brain->requests_used + 1ull) * sizeof(struct request)};
     piece[n++] = (struct piece){brain->place_at, (brain->requests_used + 1ull) * sizeof(uint32_t)};
@@ -69,6 +73,7 @@ static bool is_plausible(const struct ub_brain *read, const struct ub_brain *fre
     if (read->magic != fresh->magic || memcmp(&read->limits, limits, sizeof *limits) != 0 ||
         read->upstreams_used > limits->upstreams || read->targets_used > limits->targets ||
         read->models_used > limits->models || read->routes_used > limits->routes ||
+        read->tenants_used > limits->tenants || read->shares_used > limits->shares ||
         read->requests_used > limits->requests) {
         return false;
     }
@@ -79,6 +84,7 @@ static bool is_plausible(const struct ub_brain *read, const struct ub_brain *fre
     }
     return read->upstream_at == fresh->upstream_at && read->target_at == fresh->target_at &&
            read->model_at == fresh->model_at && read->route_at == fresh->route_at &&
+           read->tenant_at == fresh->tenant_at && read->share_at == fresh->share_at &&
            read->request_at == fresh->request_at && read->place_at == fresh->place_at &&
            read->prefix_at == fresh->prefix_at;
 }

@@ -9,6 +9,8 @@
  *   target     upstream x model: breaker, pace, errors, tokens in flight
  *   model      a public name: retry budget, waiting line, the current route
  *   route      one generation of a model's tiers and policy; counted by the requests that use it
+ *   tenant     whoever owns an API key: its class, its limits, its requests in the house
+ *   share      tenant x model: what the tenant may ask of that model
  *   request    one request in the house
  */
 #ifndef UB_POLICY_STATE_H
@@ -55,6 +57,7 @@ struct target {
 
 struct model {
     uint64_t key;
+    struct ub_quota quota;
     uint16_t route; /* 0: not in the current routes */
     uint16_t next_free;
     uint32_t refs;          /* routes of it */
@@ -77,6 +80,27 @@ struct route {
     uint32_t tiers;
     struct ub_model_policy policy;
     struct tier tier[UB_TIERS_MAX];
+};
+
+struct tenant {
+    uint64_t key;
+    uint16_t first_share; /* its shares, linked */
+    uint16_t next_free;
+    uint8_t class;
+    bool listed;          /* in the current routes */
+    uint32_t requests;    /* in the house, whose outcome is not decided */
+    uint32_t concurrency; /* 0 = no limit */
+    struct ub_quota quota;
+};
+
+/* Belongs to the current routes: a share that they do not name is given back at once. */
+struct share {
+    uint16_t tenant;
+    uint16_t model;
+    uint16_t next_of_tenant;
+    uint16_t next_free;
+    bool listed;
+    struct ub_quota quota;
 };
 
 enum request_state {
@@ -118,7 +142,9 @@ struct request {
     uint32_t next, previous; /* waiting line; `next` also links the free list */
     uint8_t state;
     uint8_t worker;
+    uint8_t class; /* ub_traffic */
     uint16_t route;
+    uint16_t tenant; /* 0: none, or its outcome is decided */
 
     ub_ns arrived_at;
     ub_ns deadline; /* total or the client's, whichever is sooner; until the commit point */
@@ -164,7 +190,8 @@ struct ub_brain {
 
     /* Used prefixes of the arrays, and free lists inside them. */
     uint32_t upstreams_used, targets_used, models_used, routes_used, requests_used;
-    uint16_t upstream_free, target_free, model_free, route_free;
+    uint32_t tenants_used, shares_used;
+    uint16_t upstream_free, target_free, model_free, route_free, tenant_free, share_free;
     uint32_t request_free;
 
     uint32_t first_action, last_action; /* all of them, oldest first */
@@ -174,7 +201,8 @@ struct ub_brain {
 
     struct ub_brain_facts facts;
 
-    uint64_t upstream_at, target_at, model_at, route_at, request_at, place_at, prefix_at;
+    uint64_t upstream_at, target_at, model_at, route_at, tenant_at, share_at;
+    uint64_t request_at, place_at, prefix_at;
     uint64_t heap_at[64]; /* one heap of timers for each worker */
     uint32_t heap_count[64];
 };
@@ -202,6 +230,16 @@ static inline struct model *model_of(const struct ub_brain *brain, uint16_t inde
 static inline struct route *route_of(const struct ub_brain *brain, uint16_t index)
 {
     return (struct route *)at_offset(brain, brain->route_at) + index;
+}
+
+static inline struct tenant *tenant_of(const struct ub_brain *brain, uint16_t index)
+{
+    return (struct tenant *)at_offset(brain, brain->tenant_at) + index;
+}
+
+static inline struct share *share_of(const struct ub_brain *brain, uint16_t index)
+{
+    return (struct share *)at_offset(brain, brain->share_at) + index;
 }
 
 static inline struct request *request_of(const struct ub_brain *brain, uint32_t index)
@@ -266,6 +304,14 @@ static inline bool runs_at(const struct request *request, uint16_t target)
 {
     return request->run[0].target == target || request->run[1].target == target;
 }
+
+/* tenants.c: the same for tenants and their shares; and who comes in and goes out. */
+void adopt_tenants(struct ub_brain *brain, const struct ub_routes *routes);
+const char *refuse_tenants(const struct ub_brain *brain, const struct ub_routes *routes);
+uint16_t find_tenant(const struct ub_brain *brain, uint64_t key, uint32_t hint);
+void tenant_enters(struct ub_brain *brain, struct request *request,
+                   const struct ub_arrival *arrival);
+void tenant_leaves(struct ub_brain *brain, struct request *request);
 
 /* choose.c: where the next attempt of a request may go. */
 struct choice {

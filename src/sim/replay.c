@@ -157,7 +157,8 @@ static bool on_header(struct replay *r, const struct ub_flight_record *record)
                 l->upstreams < UB_NO_UPSTREAM && l->targets >= 1 && l->targets < UINT16_MAX &&
                 l->models >= 1 && l->models < UB_NO_MODEL && l->routes >= 1 &&
                 l->routes < UINT16_MAX && l->workers >= 1 && l->workers <= 64 && l->prefixes >= 4 &&
-                (l->prefixes & (l->prefixes - 1)) == 0;
+                (l->prefixes & (l->prefixes - 1)) == 0 && l->tenants < UB_NO_TENANT &&
+                l->shares < UINT16_MAX;
     if (!good) {
         return stop(r, UB_REPLAY_STRANGE, "limits that no brain has");
     }

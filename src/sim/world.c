@@ -59,7 +59,9 @@ static void set_defaults(struct ub_world_options *o)
                                           .models = 8,
                                           .routes = 32,
                                           .workers = 1,
-                                          .prefixes = 1024};
+                                          .prefixes = 1024,
+                                          .tenants = UB_WORLD_TENANTS,
+                                          .shares = UB_WORLD_TENANTS * UB_WORLD_MODELS};
     struct ub_brain_limits *l = &o->limits;
     l->requests = l->requests == 0 ? small.requests : l->requests;
     l->upstreams = l->upstreams == 0 ? small.upstreams : l->upstreams;
@@ -69,6 +71,8 @@ static void set_defaults(struct ub_world_options *o)
     l->prefixes = l->prefixes == 0 ? small.prefixes : l->prefixes;
     o->workers = o->workers == 0 ? 1 : o->workers;
     l->workers = o->workers;
+    l->tenants = l->tenants == 0 ? small.tenants : l->tenants;
+    l->shares = l->shares == 0 ? small.shares : l->shares;
     o->origin = o->origin == 0 ? UB_HOUR : o->origin;
     o->hold = o->hold == 0 ? HOLD_MAX : o->hold;
 }
@@ -150,6 +154,28 @@ void ub_world_models(struct ub_world *w, uint32_t count)
 {
     assert(count <= UB_WORLD_MODELS);
     w->model_count = count;
+}
+
+struct ub_tenant_spec *ub_world_tenant(struct ub_world *w, uint32_t tenant)
+{
+    assert(tenant >= 1 && tenant <= UB_WORLD_TENANTS);
+    for (; w->tenant_count < tenant; w->tenant_count++) {
+        w->tenant[w->tenant_count] = (struct ub_tenant_spec){
+            .key = ub_world_tenant_key(w->tenant_count + 1), .class = UB_TRAFFIC_STANDARD};
+    }
+    return &w->tenant[tenant - 1];
+}
+
+struct ub_quota *ub_world_share(struct ub_world *w, uint32_t tenant, uint32_t model)
+{
+    assert(tenant >= 1 && tenant <= UB_WORLD_TENANTS && model < UB_WORLD_MODELS);
+    return &w->share[tenant - 1][model];
+}
+
+struct ub_quota *ub_world_quota(struct ub_world *w, uint32_t model)
+{
+    assert(model < UB_WORLD_MODELS);
+    return &w->quota[model];
 }
 
 void ub_world_queue_size(struct ub_world *w, uint32_t size)

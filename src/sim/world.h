@@ -27,6 +27,7 @@ struct ub_flight;
 struct ub_world;
 
 #define UB_WORLD_MODELS    8
+#define UB_WORLD_TENANTS   8
 #define UB_WORLD_ANSWER_NS UB_SECOND /* default time from the first to the last token */
 
 struct ub_world_options {
@@ -60,8 +61,14 @@ void ub_world_restart(struct ub_world *world, const char *name);
 
 /* What the next routes say. */
 struct ub_model_policy *ub_world_policy(struct ub_world *world, uint32_t model);
-void ub_world_models(struct ub_world *world, uint32_t count);    /* 1 at first */
-void ub_world_queue_size(struct ub_world *world, uint32_t size); /* 1000 at first */
+void ub_world_models(struct ub_world *world, uint32_t count); /* 1 at first */
+/* From 1, as in ub_ask; there are as many as the highest that was asked for here. Of the standard
+ * class and without limits at first. */
+struct ub_tenant_spec *ub_world_tenant(struct ub_world *world, uint32_t tenant);
+/* What this tenant may ask of that model; no limits at first. */
+struct ub_quota *ub_world_share(struct ub_world *world, uint32_t tenant, uint32_t model);
+struct ub_quota *ub_world_quota(struct ub_world *world, uint32_t model); /* all tenants together */
+void ub_world_queue_size(struct ub_world *world, uint32_t size);         /* 1000 at first */
 /* Now. NULL, or why the brain refuses these routes; then nothing has changed. */
 const char *ub_world_reload(struct ub_world *world);
 void ub_world_drain(struct ub_world *world); /* now */
@@ -70,6 +77,8 @@ void ub_world_drain(struct ub_world *world); /* now */
 struct ub_ask {
     ub_ns at;
     uint32_t model;         /* index; a model that is not in the routes is "unknown" */
+    uint32_t tenant;        /* 0 = none */
+    uint8_t class;          /* ub_traffic */
     uint32_t prompt_tokens; /* 0 = 100 */
     uint32_t max_tokens;
     uint32_t answer_tokens; /* 0 = 50 */

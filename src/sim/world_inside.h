@@ -74,6 +74,10 @@ struct ub_world {
     uint16_t *by_slot; /* brain's slot -> index in `upstream` */
     uint32_t model_count;
     struct ub_model_policy policy[UB_WORLD_MODELS];
+    struct ub_quota quota[UB_WORLD_MODELS];
+    uint32_t tenant_count;
+    struct ub_tenant_spec tenant[UB_WORLD_TENANTS];
+    struct ub_quota share[UB_WORLD_TENANTS][UB_WORLD_MODELS];
     uint32_t queue_size;
     bool routed;
 
@@ -92,6 +96,7 @@ struct ub_world {
 void ub_world_say(struct ub_world *world, struct ub_event *event);
 void ub_world_fail(struct ub_world *world, const char *words);
 uint64_t ub_world_model_key(uint32_t model);
+uint64_t ub_world_tenant_key(uint32_t tenant);
 
 /* world_request.c */
 void ub_world_arrive(struct ub_world *world, uint32_t request);

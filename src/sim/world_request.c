@@ -39,6 +39,9 @@ static void fill_arrival(const struct ub_world *w, const struct ub_ask *ask, str
 {
     *a = (struct ub_arrival){
         .model = ub_brain_model(w->brain, ub_world_model_key(ask->model)),
+        .tenant = ask->tenant == 0 ? UB_NO_TENANT
+                                   : ub_brain_tenant(w->brain, ub_world_tenant_key(ask->tenant)),
+        .class = ask->class,
         .stream = !ask->whole,
         .heartbeat = !ask->whole && !ask->no_heartbeat,
         .can_retry = !ask->no_retry,

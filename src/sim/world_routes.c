@@ -12,6 +12,11 @@ uint64_t ub_world_model_key(uint32_t model)
     return ub_mix64(FIRST_KEY + 1 + model);
 }
 
+uint64_t ub_world_tenant_key(uint32_t tenant)
+{
+    return ub_mix64(FIRST_KEY + 1000 + tenant);
+}
+
 static uint32_t find(const struct ub_world *w, const char *name)
 {
     for (uint32_t i = 0; i < w->upstream_count; i++) {
@@ -111,11 +116,35 @@ static void fill_tiers(const struct ub_world *w, const uint16_t *index, uint32_t
     }
 }
 
+static bool is_limited(const struct ub_quota *quota)
+{
+    return quota->requests.amount != 0 || quota->tokens.amount != 0;
+}
+
+/* `place`: of each of the world's models in the routes, UB_NO_MODEL when it is not there. */
+static void fill_shares(const struct ub_world *w, const uint16_t *place, struct ub_share_spec *to,
+                        struct ub_routes *routes)
+{
+    for (uint16_t t = 0; t < w->tenant_count; t++) {
+        for (uint32_t m = 0; m < w->model_count; m++) {
+            if (place[m] != UB_NO_MODEL && is_limited(&w->share[t][m])) {
+                to[routes->share_count++] = (struct ub_share_spec){t, place[m], w->share[t][m]};
+            }
+        }
+    }
+}
+
 static const char *tell(struct ub_world *w, struct ub_upstream_spec *upstreams,
                         struct ub_model_spec *models, uint16_t *index)
 {
-    struct ub_routes routes = {
-        .queue_size = w->queue_size, .upstreams = upstreams, .models = models};
+    struct ub_share_spec shares[UB_WORLD_TENANTS * UB_WORLD_MODELS];
+    uint16_t place[UB_WORLD_MODELS];
+    struct ub_routes routes = {.queue_size = w->queue_size,
+                               .upstreams = upstreams,
+                               .models = models,
+                               .tenant_count = w->tenant_count,
+                               .tenants = w->tenant,
+                               .shares = shares};
     for (uint32_t i = 0; i < w->upstream_count; i++) {
         if (!w->upstream[i].removed) {
             index[i] = (uint16_t)routes.upstream_count;
@@ -125,10 +154,13 @@ static const char *tell(struct ub_world *w, struct ub_upstream_spec *upstreams,
     }
     for (uint32_t m = 0; m < w->model_count; m++) {
         struct ub_model_spec *spec = &models[routes.model_count];
-        *spec = (struct ub_model_spec){.key = ub_world_model_key(m), .policy = w->policy[m]};
+        *spec = (struct ub_model_spec){
+            .key = ub_world_model_key(m), .policy = w->policy[m], .quota = w->quota[m]};
         fill_tiers(w, index, m, spec);
+        place[m] = spec->tiers > 0 ? (uint16_t)routes.model_count : UB_NO_MODEL;
         routes.model_count += spec->tiers > 0;
     }
+    fill_shares(w, place, shares, &routes);
     const char *refusal = ub_brain_refuses(w->brain, &routes);
     if (refusal != NULL) {
         if (!w->options.quiet) {

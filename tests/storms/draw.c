@@ -42,7 +42,9 @@ struct ub_brain_limits ub_storm_limits(uint64_t seed)
                                 .models = 4,
                                 .routes = 24,
                                 .workers = 1 + (uint32_t)(ub_mix64(seed + 7) % 4),
-                                .prefixes = 64};
+                                .prefixes = 64,
+                                .tenants = 2 + (uint32_t)(ub_mix64(seed + 13) % 5),
+                                .shares = 8};
     if (kind == UB_STORM_TINY_HOUSE) {
         l.requests = 1 + (uint32_t)(ub_mix64(seed + 9) % 8);
     } else if (kind == UB_STORM_CROWD) {
@@ -172,6 +174,13 @@ static void patient(struct ub_model_policy *p)
     p->retry.budget = 1;
 }
 
+static void draw_tenants(struct ub_storm *s)
+{
+    for (uint32_t t = 1; t <= s->tenants; t++) {
+        ub_world_tenant(s->world, t)->class = (uint8_t)below(s, UB_TRAFFIC_CLASSES);
+    }
+}
+
 void ub_storm_reshape(struct ub_storm *s)
 {
     for (uint32_t i = 0; i < s->upstreams; i++) {
@@ -188,6 +197,7 @@ void ub_storm_reshape(struct ub_storm *s)
             patient(ub_world_policy(s->world, m));
         }
     }
+    draw_tenants(s);
     ub_world_queue_size(s->world,
                         s->kind == UB_STORM_NO_QUEUE || chance(s, 0.1) ? 0 : below(s, 100));
 }
@@ -197,6 +207,8 @@ static void draw_ask(struct ub_storm *s, uint32_t index)
     struct ub_ask ask = {
         .at = (ub_ns)(ub_random_unit(&s->random) * (double)s->span_ns),
         .model = chance(s, 0.02) ? UB_WORLD_MODELS - 1 : below(s, s->models),
+        .tenant = below(s, s->tenants + 2),
+        .class = (uint8_t)below(s, UB_TRAFFIC_CLASSES),
         .prompt_tokens = 1 + below(s, 3000),
         .max_tokens = chance(s, 0.5) ? below(s, 500) : 0,
         .answer_tokens = 1 + below(s, 200),
@@ -274,6 +286,7 @@ bool ub_storm_draw(struct ub_storm *s, uint64_t seed, bool trace, struct ub_flig
     s->upstreams = count_upstreams(s);
     s->models = s->kind == UB_STORM_WIDE || s->kind == UB_STORM_LINES ? 1 : 1 + below(s, 3);
     s->span_ns = s->kind == UB_STORM_STILL ? 0 : span(s, 10 * UB_MS, 60 * UB_SECOND);
+    s->tenants = below(s, limits.tenants + 1);
     ub_world_models(s->world, s->models);
     for (uint32_t i = 0; i < UB_PREFIX_MARKS; i++) {
         s->prefix[i] = ub_mix64(seed % 3 + i);

@@ -50,6 +50,7 @@ struct ub_storm {
     struct ub_flight *flight; /* the caller's, or NULL */
     uint32_t upstreams;
     uint32_t models;
+    uint32_t tenants;
     uint32_t acts;
     struct ub_storm_act act[UB_STORM_ACTS];
     ub_ns span_ns; /* arrivals lie in it */
