@@ -17,7 +17,9 @@ static const struct ub_brain_limits limits = {.requests = 64,
                                               .models = 4,
                                               .routes = 16,
                                               .workers = 1,
-                                              .prefixes = 64};
+                                              .prefixes = 64,
+                                              .tenants = 2,
+                                              .shares = 2};
 
 static struct ub_replay_result replay_file(const char *path)
 {

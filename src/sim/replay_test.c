@@ -17,7 +17,9 @@ static const struct ub_brain_limits limits = {.requests = 64,
                                               .models = 4,
                                               .routes = 16,
                                               .workers = 2,
-                                              .prefixes = 64};
+                                              .prefixes = 64,
+                                              .tenants = 2,
+                                              .shares = 2};
 
 static void add_all(struct ub_buf *file, struct ub_flight *flight)
 {
@@ -38,8 +40,11 @@ static struct ub_world *stormy_world(struct ub_flight *flight)
     bad->fault = UB_FAULT_BUSY_503;
     bad->fault_share = 0.5;
     ub_world_upstream(world, "spare", 900 * UB_MS)->tier = 1;
+    ub_world_tenant(world, 2)->class = UB_TRAFFIC_BATCH;
+    ub_world_share(world, 2, 0)->requests = (struct ub_rate){100, UB_SECOND, 100};
     for (int i = 0; i < 400; i++) {
         ub_world_ask(world, (struct ub_ask){.at = i * 50 * UB_MS,
+                                            .tenant = (uint32_t)i % 3,
                                             .header_hash = (uint64_t)i % 7,
                                             .leaves_after_ns = i % 9 == 0 ? UB_SECOND : 0});
     }
