@@ -217,8 +217,10 @@ static const struct ub_conf_field retry_fields[] = {
      .kind = UB_KIND_REAL,
      .offset = MODEL(policy.retry.budget),
      .max = 10,
-     .about = "Extra tries per request on average, so that retries cannot become a storm; 10 per "
-              "second are free."},
+     .about =
+         "Extra tries per request on average, for the model and once more at each upstream, so "
+         "that retries cannot become a storm; 10 per second are free, and moving on from a "
+         "quick refusal to an upstream that has free slots is so, too."},
 };
 
 static const char *retry_check(const void *target)

@@ -124,10 +124,19 @@ static void count_error(struct target *target, double failed, ub_ns now)
     target->error_at = now;
 }
 
+/* Those who came before the failure may go on well while everybody new is refused. */
+void learn_served(struct target *target, ub_ns started_at)
+{
+    if (started_at > target->bad_at) {
+        target->bad_at = 0;
+    }
+}
+
 void learn_success(struct ub_brain *brain, struct run *run, ub_ns now)
 {
     struct target *target = target_of(brain, run->target);
     count_error(target, 0.0, now);
+    learn_served(target, run->started_at);
     ub_breaker_good(&target->breaker, run->trial, now);
     run->trial = false;
 }
@@ -149,6 +158,7 @@ void learn_failure(struct ub_brain *brain, struct request *request, struct run *
         return;
     }
     count_error(target, 1.0, now);
+    target->bad_at = now;
     ub_breaker_bad(&target->breaker, error, run->trial, now, ub_random_unit(random));
     run->trial = false;
     if (ub_breaker_wants_probe(&target->breaker)) {
@@ -176,7 +186,9 @@ bool has_alternative(const struct ub_brain *brain, const struct request *request
     for (uint16_t t; (t = next_target(route, &walk)) != 0;) {
         const struct target *target = target_of(brain, t);
         if (!runs_at(request, t) && !is_ruled_out(request, t) && target->rest_until <= now &&
-            has_room(brain, target) && ub_breaker_says(&target->breaker, now) != UB_BREAKER_STOP) {
+            has_room(brain, target) &&
+            ub_budget_has(&upstream_of(brain, target->upstream)->budget, retry, now) &&
+            ub_breaker_says(&target->breaker, now) != UB_BREAKER_STOP) {
             return true;
         }
     }

@@ -23,6 +23,7 @@ struct field {
     uint16_t due;   /* one that was bad and has not been tried for a while */
     uint32_t open;  /* breakers that let nothing through */
     bool full;
+    bool spent; /* the retry budget of one that had room */
     ub_ns until;
     uint64_t inflight; /* of the whole tier */
 };
@@ -60,6 +61,24 @@ bool has_room(const struct ub_brain *brain, const struct target *target)
 {
     const struct upstream *upstream = upstream_of(brain, target->upstream);
     return upstream->concurrency == 0 || upstream->inflight < upstream->concurrency;
+}
+
+/* Free slots are known where the limit is known and somebody was served since the last failure. When
+ * everybody refuses, the way from one to the next must not cost nothing. */
+bool is_free_of_charge(const struct ub_brain *brain, const struct request *request,
+                       const struct target *target)
+{
+    return request->tried_count > 0 && ub_error_is_quick((enum ub_error)request->last_error) &&
+           upstream_of(brain, target->upstream)->concurrency > 0 && target->bad_at == 0;
+}
+
+static bool is_affordable(const struct ub_brain *brain, const struct field *field,
+                          const struct target *target)
+{
+    const struct request *request = field->request;
+    return request->attempt == 0 || is_free_of_charge(brain, request, target) ||
+           ub_budget_has(&upstream_of(brain, target->upstream)->budget,
+                         &route_of(brain, request->route)->policy.retry, field->now);
 }
 
 static ub_ns warm_since(const struct upstream *upstream, const struct target *target)
@@ -136,6 +155,10 @@ static void consider(const struct ub_brain *brain, struct field *field, uint32_t
     }
     if (!has_room(brain, target)) {
         field->full = true;
+        return;
+    }
+    if (!is_affordable(brain, field, target)) {
+        field->spent = true;
         return;
     }
     if (says == UB_BREAKER_TRY && field->trial == 0) {
@@ -342,7 +365,7 @@ struct choice choose(struct ub_brain *brain, const struct request *request, uint
     field.now = now;
     field.count = field.open = field.looked = 0;
     field.trial = field.due = 0;
-    field.full = false;
+    field.full = field.spent = false;
     field.until = UB_NEVER;
     field.inflight = 0;
     survey(brain, &field, panic);
@@ -356,7 +379,7 @@ struct choice choose(struct ub_brain *brain, const struct request *request, uint
         return (struct choice){.target = field.due, .reason = UB_WHY_DUE};
     }
     if (field.count == 0) {
-        return (struct choice){.full = field.full, .until = field.until};
+        return (struct choice){.full = field.full, .spent = field.spent, .until = field.until};
     }
     return pick(brain, &field, &tier->turns, random);
 }

@@ -190,6 +190,7 @@ void life_first_payload(struct ub_brain *brain, struct request *request, struct 
         ub_pace_first(&target->pace, request->prompt_tokens, now - run->started_at, now);
     }
     bool closes = run->trial;
+    learn_served(target, run->started_at);
     if (closes) {
         learn_success(brain, run, now);
     }

@@ -28,9 +28,9 @@ static int64_t millionths(double attempts)
 void ub_budget_first(struct ub_budget *budget, const struct ub_retry_policy *policy)
 {
     int64_t each = millionths(policy->budget);
-    budget->credit += each;
-    if (budget->credit > each * CREDIT_FIRST_MAX) {
-        budget->credit = each * CREDIT_FIRST_MAX;
+    int64_t most = each * CREDIT_FIRST_MAX;
+    if (budget->credit < most) {
+        budget->credit = budget->credit + each > most ? most : budget->credit + each;
     }
 }
 
@@ -42,7 +42,9 @@ static void refill(struct ub_budget *budget, const struct ub_retry_policy *polic
     if (more == 0) {
         return; /* and the time that has passed is kept */
     }
-    budget->reserve = budget->reserve + more > full ? full : budget->reserve + more;
+    if (budget->reserve < full) {
+        budget->reserve = budget->reserve + more > full ? full : budget->reserve + more;
+    }
     budget->at = now == 0 ? 1 : now;
 }
 

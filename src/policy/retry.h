@@ -16,7 +16,9 @@ ub_ns ub_retry_at(const struct ub_retry_policy *policy, uint32_t failures, bool 
 
 /* Extra attempts per first attempt, plus some per second: a bucket that first attempts and time
  * fill. Over any stretch of T seconds with n first attempts at most ratio * n + per_s * (T + 1) +
- * ratio * 500 extra attempts pass. */
+ * ratio * 500 extra attempts pass. There is one for each model and one for each upstream; an extra
+ * attempt takes from both. The policies of those who share one may differ: then the largest ratio
+ * and rate hold for their sum, and nobody takes away what another one has left. */
 struct ub_budget {
     int64_t
         credit; /* millionths of an attempt, from first attempts; at most ratio * 500 attempts */

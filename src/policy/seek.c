@@ -93,28 +93,38 @@ void give_up(struct ub_brain *brain, struct request *request, enum ub_reason rea
                                  .when = hopeless ? 0 : advice(brain, request, now, random)});
 }
 
-/* Moving on from a quick refusal to an upstream with known free slots costs nothing. */
-static bool is_free_of_charge(const struct ub_brain *brain, const struct request *request,
-                              uint16_t target)
+/* An extra attempt takes from the model's budget and from the upstream's; choose() has left out those
+ * whose own is spent. False: the model's is, and nothing was taken. */
+static bool pays(struct ub_brain *brain, const struct request *request, const struct target *target,
+                 ub_ns now)
 {
-    const struct upstream *upstream = upstream_of(brain, target_of(brain, target)->upstream);
-    return request->tried_count > 0 && ub_error_is_quick((enum ub_error)request->last_error) &&
-           upstream->concurrency > 0;
+    struct ub_budget *models = &model_for(brain, request)->budget;
+    struct ub_budget *theirs = &upstream_of(brain, target->upstream)->budget;
+    const struct ub_retry_policy *retry = &route_of(brain, request->route)->policy.retry;
+    if (request->attempt == 0) {
+        ub_budget_first(models, retry);
+        ub_budget_first(theirs, retry);
+        return true;
+    }
+    if (is_free_of_charge(brain, request, target)) {
+        return true;
+    }
+    if (!ub_budget_take(models, retry, now)) {
+        return false;
+    }
+    bool taken = ub_budget_take(theirs, retry, now);
+    assert(taken);
+    (void)taken;
+    brain->facts.charged_attempts++;
+    return true;
 }
 
 static void go(struct ub_brain *brain, struct request *request, struct choice choice,
                enum ub_reason reason, ub_ns now, struct ub_random *random)
 {
-    struct model *model = model_for(brain, request);
-    const struct ub_retry_policy *retry = &route_of(brain, request->route)->policy.retry;
-    if (request->attempt == 0) {
-        ub_budget_first(&model->budget, retry);
-    } else if (!is_free_of_charge(brain, request, choice.target)) {
-        if (!ub_budget_take(&model->budget, retry, now)) {
-            give_up(brain, request, UB_WHY_OUT_OF_BUDGET, now, random);
-            return;
-        }
-        brain->facts.charged_attempts++;
+    if (!pays(brain, request, target_of(brain, choice.target), now)) {
+        give_up(brain, request, UB_WHY_OUT_OF_BUDGET, now, random);
+        return;
     }
     leave_line(brain, request);
     bool first_choice = request->attempt == 0 && reason == UB_WHY_NONE;
@@ -273,8 +283,26 @@ static bool tried_in_round(const struct request *request)
     return false;
 }
 
+/* What stands in the way in one tier more. */
+static void add_up(struct choice *none, struct choice choice)
+{
+    none->full |= choice.full;
+    none->spent |= choice.spent;
+    none->until = ub_ns_min(none->until, choice.until);
+}
+
+/* Where only the retry budgets of upstreams are missing, a request pauses as after a failed round:
+ * they fill again by the second. There are no more such rounds than attempts, so that an outage does
+ * not gather a crowd. */
+static bool may_pause(const struct ub_brain *brain, const struct request *request, ub_ns now)
+{
+    const struct ub_retry_policy *retry = &route_of(brain, request->route)->policy.retry;
+    return request->failures < retry->attempts &&
+           ub_budget_has(&model_for(brain, request)->budget, retry, now);
+}
+
 /* All tiers were walked and nobody could take the request. */
-static void exhausted(struct ub_brain *brain, struct request *request, bool full, ub_ns until,
+static void exhausted(struct ub_brain *brain, struct request *request, struct choice none,
                       ub_ns now, struct ub_random *random)
 {
     const struct route *route = route_of(brain, request->route);
@@ -286,14 +314,19 @@ static void exhausted(struct ub_brain *brain, struct request *request, bool full
             go(brain, request, choice, UB_WHY_PANIC, now, random);
             return;
         }
-        full |= choice.full;
+        add_up(&none, choice);
     }
     if (request->empty_attempt != 0 || is_about_us(request)) {
         give_up(brain, request, UB_WHY_NOBODY_LEFT, now, random);
         return;
     }
-    if (!full) {
-        back_off(brain, request, tried || until == UB_NEVER ? 0 : until, now, random);
+    if (!none.full && none.spent && !may_pause(brain, request, now)) {
+        give_up(brain, request, UB_WHY_OUT_OF_BUDGET, now, random);
+        return;
+    }
+    if (!none.full) {
+        bool at_once = tried || none.spent || none.until == UB_NEVER;
+        back_off(brain, request, at_once ? 0 : none.until, now, random);
         return;
     }
     bool waited = request->waits_in_line && request->line_until != UB_NEVER;
@@ -311,7 +344,7 @@ static void exhausted(struct ub_brain *brain, struct request *request, bool full
         request->wait_until = ub_retry_at(&route->policy.retry, request->failures, false, now, 0,
                                           ub_random_unit(random));
     }
-    request->wait_until = tried ? ub_ns_min(until, request->wait_until) : until;
+    request->wait_until = tried ? ub_ns_min(none.until, request->wait_until) : none.until;
 }
 
 void seek(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
@@ -326,16 +359,14 @@ void seek(struct ub_brain *brain, struct request *request, enum ub_reason reason
         give_up(brain, request, UB_WHY_CANNOT_RETRY, now, random);
         return;
     }
-    bool full = false;
-    ub_ns until = UB_NEVER;
+    struct choice none = {.until = UB_NEVER};
     for (uint32_t t = 0; t < route->tiers; t++) {
         struct choice choice = choose(brain, request, t, false, now, random);
         if (choice.target != 0) {
             go(brain, request, choice, reason, now, random);
             return;
         }
-        full |= choice.full;
-        until = ub_ns_min(until, choice.until);
+        add_up(&none, choice);
         if (t < request->tier) {
             continue; /* better tiers are only looked at in passing */
         }
@@ -349,5 +380,5 @@ void seek(struct ub_brain *brain, struct request *request, enum ub_reason reason
             reason = UB_WHY_NEXT_TIER;
         }
     }
-    exhausted(brain, request, full, until, now, random);
+    exhausted(brain, request, none, now, random);
 }

@@ -36,7 +36,8 @@ struct upstream {
     bool listed;  /* in the current routes */
     bool probing; /* a PROBE is under way or waiting to be drained */
     bool probe_queued;
-    ub_ns since; /* for slow start: when it joined; 0 = at the beginning */
+    ub_ns since;             /* for slow start: when it joined; 0 = at the beginning */
+    struct ub_budget budget; /* for extra attempts here, of all models */
 };
 
 struct target {
@@ -49,6 +50,7 @@ struct target {
     uint64_t tokens;   /* in flight */
     ub_ns rest_until;  /* Retry-After */
     ub_ns started_at;  /* of the latest attempt */
+    ub_ns bad_at;      /* the latest failure; 0: somebody who came after it was served */
     double error_share;
     ub_ns error_at;
     struct ub_breaker breaker;
@@ -319,6 +321,7 @@ struct choice {
     enum ub_reason reason;
     bool trial;
     bool full;   /* nowhere because of missing slots: waiting helps */
+    bool spent;  /* somebody was left out because of its retry budget */
     ub_ns until; /* nowhere, but this may change at that instant; UB_NEVER */
 };
 struct choice choose(struct ub_brain *brain, const struct request *request, uint32_t tier,
@@ -326,6 +329,9 @@ struct choice choose(struct ub_brain *brain, const struct request *request, uint
 /* Did this target say something to this request that it would only say again? */
 bool is_ruled_out(const struct request *request, uint16_t target);
 bool has_room(const struct ub_brain *brain, const struct target *target);
+/* Moving on from a quick refusal to known free slots costs no retry budget. */
+bool is_free_of_charge(const struct ub_brain *brain, const struct request *request,
+                       const struct target *target);
 void remember_prefix(struct ub_brain *brain, const struct request *request, uint16_t target);
 
 /* attempt.c: attempts begin and end, and what they teach. */
@@ -338,6 +344,7 @@ void end_attempt(struct ub_brain *brain, struct request *request, struct run *ru
 void cancel_attempt(struct ub_brain *brain, struct request *request, struct run *run,
                     enum ub_error error, enum ub_reason reason);
 void learn_success(struct ub_brain *brain, struct run *run, ub_ns now);
+void learn_served(struct target *target, ub_ns started_at);
 void learn_failure(struct ub_brain *brain, struct request *request, struct run *run,
                    enum ub_error error, ub_ns not_before, ub_ns now, struct ub_random *random);
 bool has_alternative(const struct ub_brain *brain, const struct request *request, ub_ns now);

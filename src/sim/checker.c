@@ -2,6 +2,8 @@
 
 #include "base/alloc.h"
 
+#include <string.h>
+
 #define SWEEP_EVERY 256 /* events between two looks at everybody's deadline */
 
 struct ub_checker *ub_checker_new(const struct ub_brain_limits *limits, ub_ns slack_ns)
@@ -17,8 +19,10 @@ struct ub_checker *ub_checker_new(const struct ub_brain_limits *limits, ub_ns sl
     c->inflight = ub_calloc(limits->upstreams + 1, sizeof *c->inflight);
     c->concurrency = ub_calloc(limits->upstreams + 1, sizeof *c->concurrency);
     c->next_concurrency = ub_calloc(limits->upstreams + 1, sizeof *c->next_concurrency);
-    if (c->next_concurrency == NULL || c->request == NULL || c->slot_key == NULL ||
-        c->inflight == NULL || c->concurrency == NULL) {
+    c->bad = ub_calloc(limits->upstreams + 1, sizeof *c->bad);
+    c->bad_new = ub_calloc(limits->upstreams + 1, sizeof *c->bad_new);
+    if (c->bad == NULL || c->bad_new == NULL || c->next_concurrency == NULL || c->request == NULL ||
+        c->slot_key == NULL || c->inflight == NULL || c->concurrency == NULL) {
         ub_checker_free(c);
         return NULL;
     }
@@ -42,6 +46,8 @@ void ub_checker_free(struct ub_checker *c)
     ub_free(c->inflight);
     ub_free(c->concurrency);
     ub_free(c->next_concurrency);
+    ub_free(c->bad);
+    ub_free(c->bad_new);
     ub_free(c);
 }
 
@@ -110,6 +116,7 @@ static struct request_kept *running_one(struct ub_checker *c, const struct ub_ev
 
 static void stop_running(struct ub_checker *c, struct request_kept *r, enum ub_error error)
 {
+    ub_checker_hear(c, r, error);
     r->error[(r->running - 1) % ATTEMPTS_KEPT] = (uint8_t)error;
     r->running = 0;
     c->inflight[r->upstream]--;
@@ -144,6 +151,7 @@ void ub_checker_event(struct ub_checker *c, const struct ub_brain *brain,
         r = running_one(c, event);
         if (r != NULL) {
             r->first_said = r->running;
+            ub_checker_hear(c, r, UB_ERR_OK); /* for a trial that is the verdict */
         }
         break;
     case UB_EV_ANSWERED:
@@ -182,44 +190,6 @@ static bool in_routes(const struct ub_checker *c, const struct request_kept *r, 
         }
     }
     return false;
-}
-
-/* Moving on from a quick refusal to known free slots costs nothing. While older actions may still
- * come, a concurrency of the older routes may have been known. */
-static bool may_be_free(const struct ub_checker *c, const struct request_kept *r, uint16_t upstream)
-{
-    return ub_error_is_quick(r->error[(r->attempts - 1) % ATTEMPTS_KEPT]) &&
-           (c->concurrency[upstream] != 0 || c->routes_new);
-}
-
-static void count_attempt(struct ub_checker *c, struct request_kept *r, uint16_t upstream,
-                          ub_ns now)
-{
-    struct budget_kept *b = ub_checker_budget(c, r->model->key);
-    if (r->attempts == 0) {
-        c->firsts++;
-    } else {
-        c->extras++;
-    }
-    if (b == NULL) {
-        ub_checker_fail(c, "no memory for the checker");
-        return;
-    }
-    if (r->attempts == 0) {
-        b->firsts++;
-        return;
-    }
-    if (may_be_free(c, r, upstream)) {
-        return;
-    }
-    b->charged++;
-    c->charged++;
-    double passed_s = (double)(now - c->began) / (double)UB_SECOND;
-    if ((double)b->charged >
-        b->ratio * (double)b->firsts + b->per_s * (passed_s + 1.0 + b->beginnings)) {
-        ub_checker_fail(c, "retry budget overspent: %llu charged attempts after %llu first ones",
-                        (unsigned long long)b->charged, (unsigned long long)b->firsts);
-    }
 }
 
 static void check_place(struct ub_checker *c, const struct request_kept *r, uint16_t upstream)
@@ -271,7 +241,7 @@ static void on_start(struct ub_checker *c, struct request_kept *r, const struct 
     if (c->broken[0] != '\0') {
         return;
     }
-    count_attempt(c, r, action->upstream, now);
+    ub_checker_pay(c, r, action->upstream, now);
     r->attempts++;
     r->running = action->attempt;
     r->upstream = action->upstream;
@@ -354,6 +324,9 @@ static void on_cancel(struct ub_checker *c, struct request_kept *r, const struct
     }
     if (r->running != 0) {
         stop_running(c, r, action->error);
+    } else {
+        ub_checker_hear(c, r, UB_ERR_OK); /* nobody listened to its end... */
+        ub_checker_hear(c, r, action->error);
     }
     r->error[(action->attempt - 1) % ATTEMPTS_KEPT] = (uint8_t)action->error;
     r->complete = 0;
@@ -377,6 +350,7 @@ void ub_checker_drained(struct ub_checker *c, const struct ub_brain *brain)
         c->concurrency[i] = c->next_concurrency[i];
     }
     c->routes_new = false;
+    memset(c->bad_new, 0, c->limits.upstreams * sizeof *c->bad_new);
     if (c->no_idle_slots) {
         check_idle_slots(c, brain);
     }

@@ -8,7 +8,8 @@
  * upstreams of the routes that the request arrived with, never over a known concurrency, never twice
  * on a silent one, never after a client's fault, never again for a body that cannot be sent again;
  * FORWARD once; CUT only after it, ANSWER only before; FINISH only for a complete answer, or after
- * FORWARD for one that lacks but its end; DROP only for a client that left; heartbeats not early; nobody past its deadline; extra attempts within budget;
+ * FORWARD for one that lacks but its end; DROP only for a client that left; heartbeats not early; nobody past its deadline; extra attempts
+ * within the budgets of their model and of their upstream;
  * a slot is used for another upstream only when nothing runs there.
  */
 #ifndef UB_SIM_CHECKER_H

@@ -42,11 +42,11 @@ struct request_kept {
     uint16_t upstream_of[ATTEMPTS_KEPT];
 };
 
-struct budget_kept { /* by model key */
+struct budget_kept { /* by the key of a model or of an upstream */
     uint64_t key;
     double ratio, per_s;
     uint64_t firsts, charged;
-    uint32_t beginnings; /* how often the model was taken out of the routes */
+    uint32_t beginnings; /* how often it was taken out of the routes */
 };
 
 struct ub_checker {
@@ -63,7 +63,9 @@ struct ub_checker {
     struct request_kept *request;
     uint64_t *slot_key; /* by upstream slot: who has it now */
     uint32_t *inflight;
-    uint32_t *concurrency;      /* 0 = no limit; the larger one of... */
+    uint64_t *bad;         /* by upstream slot, a bit for each model: its last word was a failure */
+    uint64_t *bad_new;     /* it came while actions that were decided before it may still come */
+    uint32_t *concurrency; /* 0 = no limit; the larger one of... */
     uint32_t *next_concurrency; /* ...this, which holds alone once all older actions are drained */
     struct routes_kept *routes;
 };
@@ -73,6 +75,15 @@ void ub_checker_fail(struct ub_checker *checker, const char *format, ...)
 void ub_checker_routes(struct ub_checker *checker, const struct ub_brain *brain,
                        const struct ub_event *event);
 void ub_checker_let_go(struct routes_kept *routes);
-struct budget_kept *ub_checker_budget(struct ub_checker *checker, uint64_t model_key);
+
+/* checker_budget.c: these routes use a budget; those that are not in them are forgotten; how the
+ * upstream of the request's attempt has last spoken; and one attempt more. */
+void ub_checker_widen(struct ub_checker *checker, uint64_t key,
+                      const struct ub_retry_policy *retry);
+void ub_checker_absent(struct ub_checker *checker, const struct ub_routes *routes);
+void ub_checker_hear(struct ub_checker *checker, const struct request_kept *request,
+                     enum ub_error error);
+void ub_checker_pay(struct ub_checker *checker, struct request_kept *request, uint16_t upstream,
+                    ub_ns now);
 
 #endif

@@ -1,4 +1,4 @@
-/* checker_routes.c - the checker's account of routes, slots and budgets. */
+/* checker_routes.c - the checker's account of routes and slots. */
 #include "sim/checker_inside.h"
 
 #include "base/alloc.h"
@@ -24,22 +24,6 @@ void ub_checker_let_go(struct routes_kept *routes)
     }
 }
 
-struct budget_kept *ub_checker_budget(struct ub_checker *c, uint64_t key)
-{
-    for (uint32_t i = 0; i < c->budgets; i++) {
-        if (c->budget[i].key == key) {
-            return &c->budget[i];
-        }
-    }
-    struct budget_kept *grown = ub_realloc(c->budget, (c->budgets + 1) * sizeof *grown);
-    if (grown == NULL) {
-        return NULL;
-    }
-    c->budget = grown;
-    grown[c->budgets] = (struct budget_kept){.key = key};
-    return &grown[c->budgets++];
-}
-
 static void take_slots(struct ub_checker *c, const struct ub_brain *brain,
                        const struct ub_routes *routes)
 {
@@ -58,6 +42,7 @@ static void take_slots(struct ub_checker *c, const struct ub_brain *brain,
             c->concurrency[slot] = routes->upstreams[i].concurrency;
         }
         c->slot_key[slot] = key;
+        c->bad[slot] = 0; /* what no route names may be forgotten */
         uint32_t concurrency = routes->upstreams[i].concurrency;
         c->next_concurrency[slot] = concurrency;
         if (concurrency == 0 || (c->concurrency[slot] != 0 && concurrency > c->concurrency[slot])) {
@@ -77,15 +62,10 @@ static void keep_model(struct ub_checker *c, const struct ub_brain *brain,
             uint64_t key = routes->upstreams[spec->tier[t].member[m]].key;
             kept->slot[kept->members] = ub_brain_upstream(brain, key);
             kept->slot_key[kept->members++] = key;
+            ub_checker_widen(c, key, &spec->policy.retry);
         }
     }
-    struct budget_kept *budget = ub_checker_budget(c, spec->key);
-    if (budget != NULL && spec->policy.retry.budget > budget->ratio) {
-        budget->ratio = spec->policy.retry.budget;
-    }
-    if (budget != NULL && spec->policy.retry.budget_per_s > budget->per_s) {
-        budget->per_s = spec->policy.retry.budget_per_s;
-    }
+    ub_checker_widen(c, spec->key, &spec->policy.retry);
 }
 
 void ub_checker_routes(struct ub_checker *c, const struct ub_brain *brain,
@@ -105,16 +85,7 @@ void ub_checker_routes(struct ub_checker *c, const struct ub_brain *brain,
     for (uint32_t i = 0; i < routes->model_count; i++) {
         keep_model(c, brain, routes, &routes->models[i], &kept->model[i]);
     }
-    /* A model that is gone may be forgotten, and begins with a full reserve when it comes back. */
-    for (uint32_t i = 0; i < c->budgets; i++) {
-        bool there = false;
-        for (uint32_t m = 0; m < kept->model_count; m++) {
-            there |= kept->model[m].key == c->budget[i].key;
-        }
-        if (!there) {
-            c->budget[i].beginnings++;
-        }
-    }
+    ub_checker_absent(c, routes);
     ub_checker_let_go(c->routes);
     c->routes = kept;
 }

@@ -29,6 +29,8 @@ static const struct ub_brain_limits limits = {.requests = 4,
  *   other                            from here on of a second request
  *   many                             so much else happens that everybody is looked at
  *   mute                             from here on actions come without a reason
+ *   paid                             from here on with one extra attempt for each first one
+ *   drained                          no older action is to come
  *   quiet                            everything should be over */
 static const struct {
     const char *name;
@@ -53,7 +55,21 @@ static const struct {
     {"once more where it was silent", "arrive start:1@0 late:1 start:2@0", "silent for this"},
     {"a retry of the client's own fault", "arrive start:1@0 fault:1 start:2@1", "own fault"},
     {"a body sent twice that is gone", "once start:1@1 busy:1 start:2@0", "cannot be sent again"},
-    {"a retry that nobody paid for", "arrive start:1@0 fail:1 start:2@1", "budget overspent"},
+    {"a retry that nobody paid for", "arrive start:1@0 fail:1 start:2@1",
+     "budget of a model overspent"},
+    {"a retry where nobody tried first", "paid arrive start:1@1 fail:1 start:2@0",
+     "budget of an upstream overspent"},
+    {"a retry where somebody tried first",
+     "paid arrive start:1@0 ok:1 finish other arrive start:1@1 fail:1 start:2@0", NULL},
+    {"from a refusal to one that has just refused as well",
+     "arrive start:1@0 busy:1 drained other arrive start:1@1 busy:1 start:2@0",
+     "budget of a model"},
+    {"the same, decided before that refusal",
+     "arrive start:1@0 busy:1 other arrive start:1@1 busy:1 start:2@0", NULL},
+    {"the same, after a good word",
+     "arrive start:1@0 busy:1 drained other arrive start:1@0 first:1 third arrive start:1@1 busy:1 "
+     "start:2@0",
+     NULL},
     {"an answer without its first payload", "arrive start:1@0 forward:1", "without its first"},
     {"a second beginning", "arrive start:1@0 first:1 forward:1 forward:1", "FORWARD of attempt 1"},
     {"a retry after the commit point", "arrive start:1@0 first:1 forward:1 busy:1 start:2@1",
@@ -86,7 +102,7 @@ static const struct {
     {"a used generation", "arrive answer arrive", "generation that was used"},
     {"nobody told in time", "arrive wait:10020 many", "past its deadline and waits on"},
     {"a refusal by somebody full, but nobody knows how many fit elsewhere",
-     "arrive start:1@0 busy:1 start:2@1", "budget overspent"},
+     "arrive start:1@0 busy:1 start:2@1", "budget of a model overspent"},
     {"a probe of nobody", "probe", "which is nobody"},
     {"attempts that the brain does not count", "arrive start:1@0 busy:1 answer quiet",
      "the brain counts 0 first"},
@@ -177,6 +193,24 @@ static bool table_word(struct play *p, const char *word)
     return false;
 }
 
+static void route(struct play *p, double budget)
+{
+    const struct ub_upstream_spec upstreams[] = {{.key = 1, .concurrency = 2}, {.key = 2}};
+    struct ub_model_spec model = {
+        .key = MODEL_KEY, .policy = ub_model_policy_default(), .tiers = 1};
+    model.policy.retry.attempts = 2;
+    model.policy.retry.budget = budget;
+    model.policy.retry.budget_per_s = 0;
+    model.policy.total_ns = 10 * UB_SECOND;
+    model.tier[0] = (struct ub_tier_spec){.count = 2, .member = {0, 1}};
+    const struct ub_routes routes = {
+        .upstream_count = 2, .model_count = 1, .upstreams = upstreams, .models = &model};
+    const struct ub_event event = {.type = UB_EV_ROUTES, .now = NOW, .routes = &routes};
+    ub_brain_step(p->brain, &event);
+    ub_checker_event(p->checker, p->brain, &event);
+    ub_checker_drained(p->checker, p->brain);
+}
+
 static void play_word(struct play *p, const char *word, unsigned number, unsigned upstream)
 {
     p->attempt = (uint8_t)number;
@@ -206,6 +240,10 @@ static void play_word(struct play *p, const char *word, unsigned number, unsigne
         for (int i = 0; i < 256; i++) {
             tell(p, (struct ub_event){.type = UB_EV_WOKEN});
         }
+    } else if (strcmp(word, "paid") == 0) {
+        route(p, 1);
+    } else if (strcmp(word, "drained") == 0) {
+        ub_checker_drained(p->checker, p->brain);
     } else if (strcmp(word, "quiet") == 0) {
         ub_checker_quiet(p->checker, p->brain);
     } else if (strcmp(word, "probe") == 0) {
@@ -239,23 +277,6 @@ static void play(struct play *p, const char *script)
     }
 }
 
-static void begin(struct play *p)
-{
-    const struct ub_upstream_spec upstreams[] = {{.key = 1, .concurrency = 2}, {.key = 2}};
-    struct ub_model_spec model = {
-        .key = MODEL_KEY, .policy = ub_model_policy_default(), .tiers = 1};
-    model.policy.retry.attempts = 2;
-    model.policy.retry.budget = model.policy.retry.budget_per_s = 0;
-    model.policy.total_ns = 10 * UB_SECOND;
-    model.tier[0] = (struct ub_tier_spec){.count = 2, .member = {0, 1}};
-    const struct ub_routes routes = {
-        .upstream_count = 2, .model_count = 1, .upstreams = upstreams, .models = &model};
-    const struct ub_event event = {.type = UB_EV_ROUTES, .now = NOW, .routes = &routes};
-    ub_brain_step(p->brain, &event);
-    ub_checker_event(p->checker, p->brain, &event);
-    ub_checker_drained(p->checker, p->brain);
-}
-
 int main(void)
 {
     size_t size = (ub_brain_size(&limits) + 63) / 64 * 64;
@@ -266,7 +287,7 @@ int main(void)
                          .checker = ub_checker_new(&limits, LATE_NS),
                          .now = NOW,
                          .id = {.slot = 1, .generation = 1}};
-        begin(&p);
+        route(&p, 0);
         play(&p, rows[i].script);
         const char *broken = ub_checker_broken(p.checker);
         bool as_wanted = rows[i].broken == NULL

@@ -88,6 +88,9 @@ struct ub_ask {
     ub_ns client_deadline; /* since the world's beginning; 0 = none */
     ub_ns leaves_after_ns; /* 0 = stays */
     bool leaves_slow;      /* CLIENT_SLOW instead of CLIENT_GONE */
+    uint8_t returns;  /* comes back this often when it may, when it is told to: as the SDKs do */
+    bool stubborn;    /* it does so by its own clock, whatever it is told */
+    uint8_t returned; /* how often it has come back already */
     uint64_t cookie_key, header_hash, client_hash;
     uint32_t prefix_count;
     const uint64_t *prefix; /* borrowed until the request is over */
@@ -129,6 +132,9 @@ struct ub_sim_result {
     ub_ns arrived, forwarded, over; /* since the beginning; 0 = never */
     uint32_t attempts;
     uint32_t heartbeats;
+    bool should_retry; /* what the client was told with an error... */
+    ub_ns retry_after_ns;
+    uint32_t returned_as; /* ...and the number of the request that it came back with; 0 = none */
     const struct ub_sim_upstream *upstream; /* of the last attempt */
 };
 struct ub_sim_result ub_world_result(const struct ub_world *world, uint32_t number);

@@ -100,6 +100,31 @@ void ub_world_leave(struct ub_world *w, uint32_t index)
     ub_world_say(w, &event);
 }
 
+/* The official SDKs: the advice exactly, else half a second doubling to eight, less up to a quarter. */
+static ub_ns returns_after(struct ub_world *w, const struct ub_sim_request *r)
+{
+    if (r->result.retry_after_ns > 0 && !r->ask.stubborn) {
+        return r->result.retry_after_ns;
+    }
+    double pause_ns = (double)(UB_SECOND / 2 << (r->ask.returned < 4 ? r->ask.returned : 4));
+    return (ub_ns)(pause_ns * (1.0 - 0.25 * ub_random_unit(&w->models_random)));
+}
+
+static void come_back(struct ub_world *w, uint32_t index)
+{
+    const struct ub_sim_request *r = &w->request[index];
+    bool may = r->result.should_retry || (r->ask.stubborn && r->result.outcome == UB_SIM_ANSWERED);
+    if (r->ask.returns == 0 || !may) {
+        return;
+    }
+    struct ub_ask ask = r->ask;
+    ask.returns--;
+    ask.returned = (uint8_t)(ask.returned + 1);
+    ask.at = ub_world_now(w) + returns_after(w, r);
+    uint32_t number = ub_world_ask(w, ask); /* the table may have grown */
+    w->request[index].result.returned_as = number;
+}
+
 void ub_world_request_over(struct ub_world *w, struct ub_sim_request *r,
                            enum ub_sim_outcome outcome, const struct ub_action *action)
 {
@@ -107,8 +132,11 @@ void ub_world_request_over(struct ub_world *w, struct ub_sim_request *r,
     r->result.outcome = outcome;
     r->result.error = action->error;
     r->result.reason = action->reason;
+    r->result.should_retry = outcome == UB_SIM_ANSWERED && action->should_retry;
+    r->result.retry_after_ns = action->retry_after_ns;
     r->result.over = w->now - w->options.origin;
     w->pending--;
+    come_back(w, (uint32_t)(r - w->request));
 }
 
 struct ub_sim_result ub_world_result(const struct ub_world *w, uint32_t number)
