@@ -1,35 +1,7 @@
-#include "http/scan.h"
+#include "http/scan_inside.h"
 
-#include "http/gathered.h"
-#include "http/json.h"
-#include "http/octet.h"
-#include "http/prompt.h"
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-#define NUMBER_MAX 64 /* characters; nobody means a longer one */
-
-/* What a key at the top level means to us. */
-enum member {
-    OTHER,
-    MODEL,
-    MESSAGES,
-    PROMPT, /* text or numbers of tokens */
-    STREAM,
-    STREAM_OPTIONS,
-    MAX_TOKENS,
-    MAX_COMPLETION_TOKENS,
-    N,
-    TOOLS,
-    LOGPROBS,
-    TOP_LOGPROBS,
-    RESPONSE_FORMAT,
-    GRAMMAR,
-    USER,
-    USER_ID,
-    PROMPT_CACHE_KEY,
-};
 
 static const struct {
     struct ub_slice name;
@@ -44,6 +16,12 @@ static const struct {
     {UB_LIT("stream_options"), STREAM_OPTIONS},
     {UB_LIT("max_tokens"), MAX_TOKENS},
     {UB_LIT("max_completion_tokens"), MAX_COMPLETION_TOKENS},
+    {UB_LIT("min_tokens"), MIN_TOKENS},
+    {UB_LIT("temperature"), TEMPERATURE},
+    {UB_LIT("seed"), SEED},
+    {UB_LIT("echo"), ECHO},
+    {UB_LIT("continue_final_message"), CONTINUE_FINAL_MESSAGE},
+    {UB_LIT("add_generation_prompt"), ADD_GENERATION_PROMPT},
     {UB_LIT("n"), N},
     {UB_LIT("tools"), TOOLS},
     {UB_LIT("functions"), TOOLS},
@@ -66,27 +44,6 @@ static const struct {
     /* SGLang and llama-server */
     {UB_LIT("json_schema"), GRAMMAR},
     {UB_LIT("grammar"), GRAMMAR},
-};
-
-struct ub_scan {
-    struct ub_json json;
-    struct ub_prompt prompt;
-    struct ub_scan_fields fields;
-    enum member member; /* which top-level member we are in */
-    bool at_type;       /* response_format: the value of `type` comes now */
-    bool at_usage;      /* stream_options: the value of `include_usage` comes now */
-    bool is_plain_text; /* response_format.type is "text" */
-    bool has_max_completion;
-    bool failed;
-    uint64_t member_begin; /* where the value of the member begins, when it is a container */
-    enum member user_from;
-    uint64_t key_hash;
-    uint32_t key_count;
-    /* From here on nothing is read that was not written before. */
-    char bad[192];
-    uint64_t keys[UB_SCAN_KEYS]; /* hashes. That two keys collide is for their sender to worry */
-    struct gathered key;
-    struct gathered value;
 };
 
 struct ub_scan *ub_scan_new(struct ub_stock *stock)
@@ -174,6 +131,23 @@ static bool is_media_key(const struct gathered *key)
            gathered_is(key, UB_LIT("data")) || gathered_is(key, UB_LIT("file_data"));
 }
 
+static void message_key_over(struct ub_scan *scan)
+{
+    ub_prompt_media(&scan->prompt, is_media_key(&scan->key));
+    scan->message_key = NOTHING;
+    if (scan->json.depth != 3) {
+        return;
+    }
+    if (gathered_is(&scan->key, UB_LIT("content"))) {
+        scan->message_key = CONTENT;
+    } else if (gathered_is(&scan->key, UB_LIT("role"))) {
+        scan->message_key = ROLE;
+        gather_new(&scan->value);
+    } else if (gathered_is(&scan->key, UB_LIT("prefix"))) {
+        scan->message_key = PREFIX;
+    }
+}
+
 static void stream_option_begins(struct ub_scan *scan)
 {
     scan->fields.stream_options_empty = false;
@@ -203,7 +177,7 @@ static void key_over(struct ub_scan *scan)
     if (depth == 1) {
         member_begins(scan);
     } else if (scan->member == MESSAGES) {
-        ub_prompt_media(&scan->prompt, is_media_key(&scan->key));
+        message_key_over(scan);
     } else if (depth == 2 && scan->member == STREAM_OPTIONS) {
         stream_option_begins(scan);
     } else if (depth == 2 && scan->member == RESPONSE_FORMAT) {
@@ -215,38 +189,19 @@ static void key_over(struct ub_scan *scan)
 
 /* Values -------------------------------------------------------------------------------------- */
 
-static struct ub_span value_span(const struct ub_scan *scan)
-{
-    return (struct ub_span){scan->json.begin, scan->json.at};
-}
-
 static bool is_prompt(const struct ub_scan *scan)
 {
     return scan->member == MESSAGES || scan->member == PROMPT;
 }
 
-static void take_model(struct ub_scan *scan)
+/* A text that is the value of a message's own key. */
+static void message_text_over(struct ub_scan *scan)
 {
-    struct ub_scan_fields *fields = &scan->fields;
-    fields->model = value_span(scan);
-    if (!gathered_copy(&scan->value, fields->model_name, sizeof fields->model_name) ||
-        fields->model_name[0] == '\0') {
-        fields->model_name[0] = '\0';
-        snprintf(scan->bad, sizeof scan->bad, "\"model\" is %s",
-                 scan->value.len == 0  ? "empty"
-                 : scan->value.has_nul ? "no name: it holds NUL"
-                                       : "longer than 255 bytes");
-        return;
-    }
-    scan->bad[0] = '\0';
-}
-
-/* USER, USER_ID and PROMPT_CACHE_KEY stand in the order of preference. */
-static void take_user(struct ub_scan *scan)
-{
-    if (scan->member > scan->user_from && scan->value.len > 0 &&
-        gathered_copy(&scan->value, scan->fields.user, sizeof scan->fields.user)) {
-        scan->user_from = scan->member;
+    struct ub_message_fields *last = &scan->fields.last;
+    if (scan->message_key == ROLE) {
+        last->is_assistant = gathered_is(&scan->value, UB_LIT("assistant"));
+    } else if (scan->message_key == CONTENT) {
+        last->content = ub_scan_value_span(scan);
     }
 }
 
@@ -254,93 +209,15 @@ static void string_over(struct ub_scan *scan)
 {
     if (is_prompt(scan)) {
         ub_prompt_text_over(&scan->prompt);
+        if (scan->json.depth == 3) {
+            message_text_over(scan);
+        }
     } else if (scan->json.depth == 1 && scan->member == MODEL) {
-        take_model(scan);
+        ub_scan_model_over(scan);
     } else if (scan->json.depth == 1 && scan->member >= USER) {
-        take_user(scan);
+        ub_scan_user_over(scan);
     } else if (scan->json.depth == 2 && scan->at_type) {
         scan->is_plain_text = gathered_is(&scan->value, UB_LIT("text"));
-    }
-}
-
-/* A number as a count: 0 for what is none, the maximum for what is too big. */
-static uint32_t to_count(struct ub_slice number)
-{
-    if (number.len <= 9 && ub_octet_run(number, UB_OCTET_DIGIT) == number.len) { /* nearly always */
-        uint32_t count = 0;
-        for (size_t i = 0; i < number.len; i++) {
-            count = count * 10 + (uint32_t)(number.ptr[i] - '0');
-        }
-        return count;
-    }
-    char text[NUMBER_MAX];
-    memcpy(text, number.ptr, number.len);
-    text[number.len] = '\0';
-    double value = strtod(text, NULL);
-    return !(value > 0) ? 0 : value >= UINT32_MAX ? UINT32_MAX : (uint32_t)value;
-}
-
-static void number_over(struct ub_scan *scan)
-{
-    struct ub_scan_fields *fields = &scan->fields;
-    if (scan->member == PROMPT) {
-        ub_prompt_token(&scan->prompt, scan->json.text);
-        return;
-    }
-    if (scan->json.depth != 1 || scan->json.text.len >= NUMBER_MAX) {
-        return;
-    }
-    switch (scan->member) {
-    case MAX_TOKENS:
-        if (!scan->has_max_completion) {
-            fields->max_tokens = to_count(scan->json.text);
-        }
-        break;
-    case MAX_COMPLETION_TOKENS:
-        fields->max_tokens = to_count(scan->json.text);
-        scan->has_max_completion = true;
-        break;
-    case N:
-        fields->n = to_count(scan->json.text);
-        break;
-    case TOP_LOGPROBS:
-        fields->has_logprobs = fields->has_logprobs || to_count(scan->json.text) > 0;
-        break;
-    default:
-        break;
-    }
-}
-
-static const char *kind_of(enum ub_json_found found)
-{
-    switch (found) {
-    case UB_JSON_OBJECT:
-        return "an object";
-    case UB_JSON_ARRAY:
-        return "an array";
-    case UB_JSON_STRING:
-        return "a string";
-    case UB_JSON_NUMBER:
-        return "a number";
-    default:
-        return "a boolean";
-    }
-}
-
-static void note_wrong(struct ub_scan *scan, enum ub_json_found found, const char *param,
-                       const char *want)
-{
-    if (scan->fields.wrong_param == NULL) {
-        scan->fields.wrong_param = param;
-        scan->fields.wrong_want = want;
-        scan->fields.wrong_got = kind_of(found);
-    }
-}
-
-static void want_boolean(struct ub_scan *scan, enum ub_json_found found, const char *param)
-{
-    if (found != UB_JSON_TRUE && found != UB_JSON_FALSE && found != UB_JSON_NULL) {
-        note_wrong(scan, found, param, "a boolean");
     }
 }
 
@@ -348,38 +225,21 @@ static void want_boolean(struct ub_scan *scan, enum ub_json_found found, const c
 static void value_seen(struct ub_scan *scan, enum ub_json_found found, uint32_t depth)
 {
     struct ub_scan_fields *fields = &scan->fields;
-    bool given = found != UB_JSON_NULL && found != UB_JSON_FALSE;
     if (depth == 2) {
         fields->has_tools = fields->has_tools || scan->member == TOOLS;
         if (scan->at_usage) {
             fields->has_include_usage = true;
-            fields->include_usage = value_span(scan); /* of a container its bracket for now */
+            fields->include_usage =
+                ub_scan_value_span(scan); /* of a container its bracket for now */
             fields->wants_usage = found == UB_JSON_TRUE;
-            want_boolean(scan, found, "stream_options.include_usage");
+            ub_scan_want_boolean(scan, found, "stream_options.include_usage");
         }
     }
-    if (depth != 1) {
-        return;
+    if (depth == 3 && scan->message_key == PREFIX) {
+        fields->last.is_prefix = found == UB_JSON_TRUE;
     }
-    if (scan->member == MODEL && found != UB_JSON_STRING) {
-        snprintf(scan->bad, sizeof scan->bad, "\"model\" is not a string");
-    } else if (scan->member == STREAM_OPTIONS) {
-        fields->stream_options = value_span(scan);
-        fields->has_stream_options = found == UB_JSON_OBJECT;
-        fields->stream_options_empty = found == UB_JSON_OBJECT;
-        if (found != UB_JSON_OBJECT && found != UB_JSON_NULL) {
-            note_wrong(scan, found, "stream_options", "an object");
-        }
-    } else if (scan->member == STREAM) {
-        fields->stream = found == UB_JSON_TRUE;
-        want_boolean(scan, found, "stream");
-    } else if (scan->member == LOGPROBS) {
-        /* A number in completions, where 0 asks for those of the chosen tokens. */
-        fields->has_logprobs = fields->has_logprobs || given;
-    } else if (scan->member == GRAMMAR) {
-        fields->has_grammar = fields->has_grammar || given;
-    } else if (scan->member == RESPONSE_FORMAT) {
-        fields->has_grammar = fields->has_grammar || (given && found != UB_JSON_OBJECT);
+    if (depth == 1) {
+        ub_scan_top_value(scan, found);
     }
 }
 
@@ -392,6 +252,9 @@ static void container_begins(struct ub_scan *scan, enum ub_json_found found)
     value_seen(scan, found, scan->json.depth - 1);
     if (scan->json.depth == 2) {
         scan->member_begin = scan->json.begin;
+    } else if (scan->json.depth == 3 && scan->member == MESSAGES) {
+        scan->fields.last = (struct ub_message_fields){.object.begin = scan->json.begin};
+        scan->message_key = NOTHING;
     }
 }
 
@@ -402,6 +265,10 @@ static void container_over(struct ub_scan *scan)
         fields->object.end = scan->json.at;
     } else if (scan->json.depth == 2 && scan->at_usage) {
         fields->include_usage.end = scan->json.at;
+    } else if (scan->json.depth == 2 && scan->member == MESSAGES) {
+        fields->last.object.end = scan->json.at;
+    } else if (scan->json.depth == 1 && scan->member == MESSAGES) {
+        fields->messages = (struct ub_span){scan->member_begin, scan->json.at};
     } else if (scan->json.depth == 1 && scan->member == STREAM_OPTIONS) {
         fields->stream_options.end = scan->json.at;
     } else if (scan->json.depth == 1 && scan->member == RESPONSE_FORMAT) {
@@ -415,6 +282,9 @@ static void string_part(struct ub_scan *scan)
 {
     if (is_prompt(scan)) {
         ub_prompt_text(&scan->prompt, scan->json.text);
+        if (scan->message_key == ROLE) {
+            gather(&scan->value, scan->json.text);
+        }
     } else if (scan->json.depth == 1 || scan->at_type) {
         gather(&scan->value, scan->json.text);
     }
@@ -440,7 +310,11 @@ static void take(struct ub_scan *scan, enum ub_json_found found)
         break;
     case UB_JSON_NUMBER:
         value_seen(scan, found, scan->json.depth);
-        number_over(scan);
+        if (scan->member == PROMPT) {
+            ub_prompt_token(&scan->prompt, scan->json.text);
+        } else {
+            ub_scan_number_over(scan);
+        }
         break;
     case UB_JSON_TRUE:
     case UB_JSON_FALSE:

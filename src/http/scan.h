@@ -25,6 +25,14 @@ struct ub_span {
     uint64_t end;
 };
 
+/* The last message of a chat. */
+struct ub_message_fields {
+    struct ub_span object;  /* both 0: there is no message */
+    struct ub_span content; /* with its quotes; both 0 when it is no text */
+    bool is_assistant;
+    bool is_prefix; /* DeepSeek's "prefix": true */
+};
+
 struct ub_scan_fields {
     struct ub_span object; /* the whole top-level object */
     struct ub_span model;  /* with its quotes */
@@ -43,7 +51,18 @@ struct ub_scan_fields {
     uint32_t n;                    /* default 1 */
     bool has_tools;                /* tools or functions, not empty */
     bool has_logprobs;
-    bool has_grammar;       /* response_format other than text, or an engine's own kind of it */
+    bool has_echo;      /* vLLM's wish to hear the last message again */
+    bool is_repeatable; /* temperature 0 or a seed: the same answer may come twice */
+    bool has_grammar;   /* response_format other than text, or an engine's own kind of it */
+    /* What a continuation changes (prefill.h). Spans of anything but a scalar are left empty. */
+    struct ub_span max_tokens_at; /* where its number stands... */
+    struct ub_span max_completion_tokens_at;
+    struct ub_span min_tokens_at;          /* vLLM, SGLang */
+    struct ub_span continue_final_message; /* vLLM, SGLang: the value... */
+    struct ub_span add_generation_prompt;
+    bool continues_final_message; /* ...and it is true */
+    struct ub_span messages;      /* with its brackets */
+    struct ub_message_fields last;
     char user[128];         /* prompt_cache_key, else user_id, else user; "" = none */
     uint64_t prompt_bytes;  /* of all strings inside messages, prompt, suffix, input */
     uint32_t prompt_tokens; /* estimate from these and the tools, see prompt.h */

@@ -39,6 +39,20 @@ static const char *describe(struct ub_slice body, size_t piece, struct ub_buf *o
                       f->has_include_usage ? " has_usage" : "",
                       f->wants_usage ? " wants_usage" : "", f->has_tools ? " tools" : "",
                       f->has_logprobs ? " logprobs" : "", f->has_grammar ? " grammar" : "");
+        ub_buf_printf(out, "%s%s%s", f->has_echo ? " echo" : "",
+                      f->is_repeatable ? " repeatable" : "",
+                      f->continues_final_message ? " continues" : "");
+        add_span(out, "max_tokens", body, f->max_tokens_at);
+        add_span(out, "max_completion", body, f->max_completion_tokens_at);
+        add_span(out, "min_tokens", body, f->min_tokens_at);
+        add_span(out, "continue", body, f->continue_final_message);
+        add_span(out, "generation", body, f->add_generation_prompt);
+        if (f->last.is_assistant) {
+            add_span(out, "messages", body, f->messages);
+            add_span(out, "last", body, f->last.object);
+            add_span(out, "content", body, f->last.content);
+            ub_buf_printf(out, "%s", f->last.is_prefix ? " prefix" : "");
+        }
         if (f->wrong_param != NULL) {
             ub_buf_printf(out, " wrong: %s, not %s but %s", f->wrong_param, f->wrong_want,
                           f->wrong_got);
@@ -110,11 +124,13 @@ static const struct {
      "m model=<'m'> options=<null>"},
     {"include_usage elsewhere is nothing", "{'x':{'include_usage':true},'model':'m','y':[true]}",
      "m model=<'m'>"},
-    {"max_tokens and n", "{'model':'m','max_tokens':100,'n':3}", "m model=<'m'> max=100 n=3"},
+    {"max_tokens and n", "{'model':'m','max_tokens':100,'n':3}",
+     "m model=<'m'> max_tokens=<100> max=100 n=3"},
     {"max_completion_tokens comes before max_tokens",
-     "{'max_completion_tokens':7,'model':'m','max_tokens':100}", "m model=<'m'> max=7 n=1"},
+     "{'max_completion_tokens':7,'model':'m','max_tokens':100}",
+     "m model=<'m'> max_tokens=<100> max_completion=<7> max=7 n=1"},
     {"numbers out of bounds", "{'model':'m','max_tokens':-1,'n':1e99}",
-     "m model=<'m'> max=0 n=4294967295"},
+     "m model=<'m'> max_tokens=<-1> max=0 n=4294967295"},
     {"numbers that are none", "{'model':'m','max_tokens':null,'n':'2'}", "m model=<'m'>"},
     {"a number that is too long to be one",
      "{'model':'m','n':2.00000000000000000000000000000000000000000000000000000000000000000000}",
@@ -134,10 +150,11 @@ static const struct {
     {"a plain answer by null", "{'response_format':null,'model':'m'}", "m model=<'m'>"},
     {"a grammar of an engine", "{'model':'m','guided_choice':['a','b']}", "m model=<'m'> grammar"},
     {"no grammar of an engine", "{'model':'m','grammar':null}", "m model=<'m'>"},
-    {"a count with an exponent", "{'model':'m','max_tokens':1.5e2}", "m model=<'m'> max=150 n=1"},
+    {"a count with an exponent", "{'model':'m','max_tokens':1.5e2}",
+     "m model=<'m'> max_tokens=<1.5e2> max=150 n=1"},
     {"a count of ten digits", "{'model':'m','max_tokens':4294967296}",
-     "m model=<'m'> max=4294967295 n=1"},
-    {"a count below nothing", "{'model':'m','max_tokens':-1}", "m model=<'m'>"},
+     "m model=<'m'> max_tokens=<4294967296> max=4294967295 n=1"},
+    {"a count below nothing", "{'model':'m','max_tokens':-1}", "m model=<'m'> max_tokens=<-1>"},
     {"prompt_cache_key is the first choice", "{'prompt_cache_key':'k','model':'m','user':'u'}",
      "m model=<'m'> user=k"},
     {"user_id comes before user", "{'user':'u','model':'m','user_id':'i'}", "m model=<'m'> user=i"},
@@ -156,6 +173,38 @@ static const struct {
      "m model=<'m'> tools bytes=8 tokens=5"},
     {"text after tokens counts as text", "{'model':'m','input':[[1,2],'12345678']}",
      "m model=<'m'> bytes=8 tokens=5"},
+    {"the last message is the assistant's",
+     "{'messages':[{'role':'user','content':'a'},{'content':'b\\n','role':'assis\\u0074ant'} "
+     "],'model':'m'}",
+     "m model=<'m'> messages=<[{'role':'user','content':'a'},{'content':'b\\n',"
+     "'role':'assis\\u0074ant'} ]> last=<{'content':'b\\n','role':'assis\\u0074ant'}> "
+     "content=<'b\\n'> bytes=16 tokens=5"},
+    {"it is a beginning, with content in parts",
+     "{'messages':[{'role':'assistant','prefix':true,'content':[{'text':'b','role':'user'}]}],"
+     "'model':'m'}",
+     "m model=<'m'> messages=<[{'role':'assistant','prefix':true,'content':[{'text':'b','role':"
+     "'user'}]}]> last=<{'role':'assistant','prefix':true,'content':[{'text':'b','role':'user'}]}>"
+     " prefix bytes=14 tokens=5"},
+    {"an assistant before the last is of no interest",
+     "{'messages':[{'role':'assistant','prefix':true,'content':'b'},{'role':'user'}],'model':'m'}",
+     "m model=<'m'> bytes=14 tokens=5"},
+    {"an assistant elsewhere is none", "{'x':[{'role':'assistant','content':'b'}],'model':'m'}",
+     "m model=<'m'>"},
+    {"the wish to go on, and its opposite",
+     "{'continue_final_message':true,'add_generation_prompt': false,'model':'m'}",
+     "m model=<'m'> continues continue=<true> generation=<false>"},
+    {"no wish to go on", "{'continue_final_message':null,'model':'m'}",
+     "m model=<'m'> continue=<null>"},
+    {"a wish that is a list has no place", "{'continue_final_message':[true],'model':'m'}",
+     "m model=<'m'>"},
+    {"an echo", "{'model':'m','echo':true}", "m model=<'m'> echo"},
+    {"no echo", "{'model':'m','echo':false}", "m model=<'m'>"},
+    {"a seed makes answers repeatable", "{'model':'m','seed':0}", "m model=<'m'> repeatable"},
+    {"so does a temperature of zero", "{'model':'m','temperature':-0.00e5}",
+     "m model=<'m'> repeatable"},
+    {"a little warmth does not", "{'model':'m','temperature':0.01}", "m model=<'m'>"},
+    {"no seed is none", "{'model':'m','seed':null,'temperature':null}", "m model=<'m'>"},
+    {"a least number of tokens", "{'model':'m','min_tokens':12 }", "m model=<'m'> min_tokens=<12>"},
     {"tokens by number", "{'model':'m','input':[[1,22],[333333]]}",
      "m model=<'m'> bytes=0 tokens=3"},
 };
