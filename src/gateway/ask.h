@@ -7,7 +7,7 @@
 #define UB_GATEWAY_ASK_H
 
 #include "gateway/request.h"
-#include "gateway/splice.h"
+#include "http/splice.h"
 #include "net/call.h"
 
 #define UB_ASK_FIELDS (1 + UB_PASSED_FIELDS)

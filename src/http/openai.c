@@ -10,6 +10,7 @@ struct reading {
     struct ub_openai_chunk *chunk;
     struct ub_complaint complaint;
     bool complains; /* an error object, in one of its forms */
+    bool said;      /* the value that was read last has something in it */
     bool ends;      /* the choice being read has a finish reason */
     bool has_choices;
     bool has_data;
@@ -135,14 +136,20 @@ static void read_finish(struct reading *reading)
     }
 }
 
-/* Anything for the user. */
-static void read_text(struct reading *reading)
+/* Anything for the user. True: a text, now in `text`. */
+static bool read_text(struct reading *reading, struct ub_slice *text)
 {
-    struct ub_slice text;
-    bool is_text = ub_walk_string(&reading->walk, &text);
-    bool says = is_text ? text.len > 0 : ub_walk_says(&reading->walk);
-    reading->chunk->text_bytes += is_text ? text.len : 0;
+    bool is_text = ub_walk_string(&reading->walk, text);
+    bool says = is_text ? text->len > 0 : ub_walk_says(&reading->walk);
+    reading->chunk->text_bytes += is_text ? text->len : 0;
     reading->chunk->payload = reading->chunk->payload || says;
+    reading->said = says;
+    return is_text;
+}
+
+static bool is_reasoning(struct ub_slice key)
+{
+    return ub_slice_is(key, "reasoning_content") || ub_slice_is(key, "reasoning");
 }
 
 /* `delta` or `message`. Fields we do not know are for the user, as long as there is something in
@@ -150,7 +157,8 @@ static void read_text(struct reading *reading)
 static void read_delta(struct reading *reading)
 {
     struct ub_walk *walk = &reading->walk;
-    struct ub_slice key;
+    struct ub_openai_chunk *chunk = reading->chunk;
+    struct ub_slice key, text;
     if (!ub_walk_object(walk)) {
         ub_walk_skip(walk);
         return;
@@ -158,8 +166,15 @@ static void read_delta(struct reading *reading)
     while (ub_walk_key(walk, &key)) {
         if (ub_slice_is(key, "role")) {
             ub_walk_skip(walk);
+            continue;
+        }
+        bool is_text = read_text(reading, &text);
+        if (is_text && ub_slice_is(key, "content")) {
+            chunk->content = text;
+        } else if (is_text && is_reasoning(key)) {
+            chunk->reasoning = text;
         } else {
-            read_text(reading);
+            chunk->other = chunk->other || reading->said;
         }
     }
 }
@@ -192,7 +207,8 @@ static void read_choice(struct reading *reading)
         } else if (ub_slice_is(key, "finish_reason")) {
             read_finish(reading);
         } else if (ub_slice_is(key, "text")) {
-            read_text(reading);
+            struct ub_slice text;
+            read_text(reading, &text);
         } else if (ub_slice_is(key, "index")) {
             read_count(walk, &index);
         } else {

@@ -44,13 +44,16 @@ struct ub_openai_chunk {
                      with something in it, a vector, or an end other than `stop` */
     bool usage_only; /* usage, and no choices: to be left out for those who did not ask for it */
     bool has_usage;
-    bool null_usage;       /* "usage": null, as every chunk before the last says where usage was
+    bool null_usage;           /* "usage": null, as every chunk before the last says where usage was
                               asked for */
-    uint32_t choices;      /* how many are in it */
-    enum ub_finish finish; /* of the last choice that has one */
-    uint64_t finished;     /* which have one: bit n is the choice with index n */
-    uint64_t open;         /* which say something and have none */
-    uint64_t text_bytes;   /* of strings for the user, escaped as in JSON */
+    uint32_t choices;          /* how many are in it */
+    enum ub_finish finish;     /* of the last choice that has one */
+    uint64_t finished;         /* which have one: bit n is the choice with index n */
+    uint64_t open;             /* which say something and have none */
+    uint64_t text_bytes;       /* of strings for the user, escaped as in JSON */
+    struct ub_slice content;   /* of the last choice's delta, escaped as in JSON; empty: none */
+    struct ub_slice reasoning; /* likewise its `reasoning_content` or `reasoning` */
+    bool other; /* a delta says something else: a tool call, a refusal, content that is no string */
     struct ub_openai_usage usage;
     struct ub_slice usage_cut; /* the member `usage` (also `null`) with a comma: what has to go to
                                   make the rest valid without it; empty when there is none */

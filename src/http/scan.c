@@ -237,6 +237,9 @@ static void value_seen(struct ub_scan *scan, enum ub_json_found found, uint32_t 
     }
     if (depth == 3 && scan->message_key == PREFIX) {
         fields->last.is_prefix = found == UB_JSON_TRUE;
+        if (found != UB_JSON_OBJECT && found != UB_JSON_ARRAY) {
+            fields->last.prefix = ub_scan_value_span(scan);
+        }
     }
     if (depth == 1) {
         ub_scan_top_value(scan, found);

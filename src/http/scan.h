@@ -13,24 +13,20 @@
 
 #include "base/slice.h"
 #include "base/stock.h"
+#include "http/edits.h"
 #include "policy/brain.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 #define UB_SCAN_KEYS 256 /* top-level keys */
 
-/* Where a value stands in the body: [begin, end). Both 0: not there. */
-struct ub_span {
-    uint64_t begin;
-    uint64_t end;
-};
-
 /* The last message of a chat. */
 struct ub_message_fields {
     struct ub_span object;  /* both 0: there is no message */
     struct ub_span content; /* with its quotes; both 0 when it is no text */
+    struct ub_span prefix;  /* the value of DeepSeek's "prefix", when it is a scalar... */
+    bool is_prefix;         /* ...and true */
     bool is_assistant;
-    bool is_prefix; /* DeepSeek's "prefix": true */
 };
 
 struct ub_scan_fields {

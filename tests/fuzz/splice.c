@@ -1,6 +1,6 @@
 /* What leaves for an upstream is the client's body with two changes, says jansson: the model's name,
  * and for a stream the wish for usage. */
-#include "gateway/splice.h"
+#include "http/splice.h"
 #include "fuzz.h"
 
 #include "base/buf.h"

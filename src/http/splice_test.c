@@ -1,4 +1,4 @@
-#include "gateway/splice.h"
+#include "http/splice.h"
 
 #include "base/buf.h"
 #include "base/test.h"

@@ -1,8 +1,8 @@
 /* splice.h - a client's body as an upstream shall see it: in pieces, with nothing rewritten but the
  * model's name and the wish for a usage chunk.
  */
-#ifndef UB_GATEWAY_SPLICE_H
-#define UB_GATEWAY_SPLICE_H
+#ifndef UB_HTTP_SPLICE_H
+#define UB_HTTP_SPLICE_H
 
 #include "http/scan.h"
 
@@ -13,5 +13,9 @@
  * sure); a stream is asked for its usage. The pieces point into `body`, `model` and static text. */
 uint32_t ub_splice(struct ub_slice body, const struct ub_scan_fields *asked, struct ub_slice model,
                    bool stream, struct ub_slice parts[UB_SPLICE_PARTS]);
+
+/* The same as edits, for who has more of them: at most two. */
+void ub_splice_edits(struct ub_edits *edits, const struct ub_scan_fields *asked,
+                     struct ub_slice model, bool stream);
 
 #endif
