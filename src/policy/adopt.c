@@ -112,7 +112,7 @@ static void release_model(struct ub_brain *brain, uint16_t index)
 {
     struct model *model = model_of(brain, index);
     if (model->route == 0 && model->refs == 0) {
-        assert(model->first_waiting == 0);
+        assert(model->waiting == 0);
         *model = (struct model){.next_free = brain->model_free};
         brain->model_free = index;
     }

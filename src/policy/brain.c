@@ -40,6 +40,9 @@ static uint64_t lay_out(struct ub_brain *brain, const struct ub_brain_limits *li
     brain->share_at = place(&end, limits->shares + 1ull, sizeof(struct share));
     brain->request_at = place(&end, limits->requests + 1ull, sizeof(struct request));
     brain->place_at = place(&end, limits->requests + 1ull, sizeof(uint32_t));
+    brain->flow_at = place(&end, limits->requests + 1ull, sizeof(struct flow));
+    brain->skew_at = place(&end, limits->requests + 1ull, sizeof(struct ub_skew_node));
+    brain->bucket_at = place(&end, FLOW_BUCKETS, sizeof(uint32_t));
     brain->prefix_at = place(&end, limits->prefixes, sizeof(struct ub_prefix_entry));
     for (uint32_t w = 0; w < limits->workers; w++) {
         brain->heap_at[w] = place(&end, limits->requests + 1ull, sizeof(struct ub_timer_node));
@@ -169,9 +172,9 @@ static void probed(struct ub_brain *brain, const struct ub_event *event, struct 
         struct target *target = target_of(brain, t);
         if (ub_breaker_wants_probe(&target->breaker)) {
             ub_breaker_probe_good(&target->breaker, event->now);
-            serve_line(brain, target->model, event->now, random);
         }
     }
+    serve_whole_upstream(brain, index, event->now, random);
 }
 
 static void woken(struct ub_brain *brain, uint16_t worker, ub_ns now, struct ub_random *random)
@@ -271,6 +274,7 @@ static bool next_probe(struct ub_brain *brain, struct ub_action *out)
 /* The request is over and everybody knows: its slot is free again. */
 static void release(struct ub_brain *brain, struct request *request)
 {
+    leave_flow(brain, request);
     if (request->route != 0) {
         release_route(brain, request->route);
     }

@@ -140,23 +140,80 @@ static const char *check_targets(const struct ub_brain *brain)
                                            : NULL;
 }
 
-static const char *check_lines(const struct ub_brain *brain)
+/* Walks one flow; returns how many wait in it, or more than all when it is badly linked. */
+static uint32_t count_flow(const struct ub_brain *brain, const struct flow *flow, uint32_t index)
 {
-    uint32_t waiting = 0;
-    for (uint32_t i = 1; i <= brain->models_used; i++) {
-        const struct model *model = model_of(brain, (uint16_t)i);
-        uint32_t previous = 0;
-        for (uint32_t r = model->first_waiting; r != 0; r = request_of(brain, r)->next) {
-            if (request_of(brain, r)->previous != previous || ++waiting > brain->facts.waiting) {
-                return "a waiting line is badly linked";
-            }
-            previous = r;
+    uint32_t waiting = 0, previous = 0;
+    for (uint32_t r = flow->first; r != 0; r = request_of(brain, r)->next) {
+        const struct request *request = request_of(brain, r);
+        if (request->previous != previous || request->flow != index || !request->waits_in_line ||
+            ++waiting > flow->waiting) {
+            return UINT32_MAX;
         }
-        if (previous != model->last_waiting) {
-            return "a waiting line has the wrong end";
+        previous = r;
+    }
+    return previous == flow->last ? waiting : UINT32_MAX;
+}
+
+static const char *check_heap(const struct ub_brain *brain, uint16_t model, uint8_t class)
+{
+    const struct line *line = &model_of(brain, model)->line[class];
+    const struct ub_skew_node *nodes = skew_of(brain);
+    uint32_t flows = 0, waiting = 0;
+    for (uint32_t i = 1; i <= brain->flows_used; i++) {
+        const struct flow *flow = flow_of(brain, i);
+        if (flow->refs == 0 || flow->model != model || flow->class != class || flow->waiting == 0) {
+            continue;
+        }
+        flows++;
+        waiting += flow->waiting;
+        uint32_t up = nodes[i].up;
+        if (up == 0 ? line->root != i : nodes[up].left != i && nodes[up].right != i) {
+            return "a flow that waits is not in its line";
+        }
+        if (up != 0 && ub_skew_less(nodes, i, up)) {
+            return "a flow that has got less stands behind one that has got more";
         }
     }
-    return waiting != brain->facts.waiting ? "the lines hold others than those who wait" : NULL;
+    return flows != line->flows || waiting != line->waiting ? "a line counts others than wait in it"
+                                                            : NULL;
+}
+
+static const char *check_flows(const struct ub_brain *brain)
+{
+    uint32_t waiting = 0, refs = 0, held = 0;
+    for (uint32_t i = 1; i <= brain->flows_used; i++) {
+        const struct flow *flow = flow_of(brain, i);
+        if (count_flow(brain, flow, i) != flow->waiting) {
+            return "a flow is badly linked";
+        }
+        waiting += flow->waiting;
+        refs += flow->refs;
+    }
+    for (uint32_t r = 1; r <= brain->requests_used; r++) {
+        const struct request *request = request_of(brain, r);
+        held += request->state != REQUEST_FREE && request->flow != 0;
+    }
+    if (refs != held) {
+        return "flows are held by others than they count";
+    }
+    return waiting != brain->facts.waiting ? "the flows hold others than those who wait" : NULL;
+}
+
+static const char *check_lines(const struct ub_brain *brain)
+{
+    const char *words = check_flows(brain);
+    for (uint32_t i = 1; i <= brain->models_used && words == NULL; i++) {
+        uint32_t waiting = 0;
+        for (uint8_t c = 0; c < UB_TRAFFIC_CLASSES && words == NULL; c++) {
+            words = check_heap(brain, (uint16_t)i, c);
+            waiting += model_of(brain, (uint16_t)i)->line[c].waiting;
+        }
+        if (words == NULL && waiting != model_of(brain, (uint16_t)i)->waiting) {
+            words = "a model counts others than its lines";
+        }
+    }
+    return words;
 }
 
 static const char *check_routes(const struct ub_brain *brain)

@@ -173,7 +173,7 @@ static void after_attempt(struct ub_brain *brain, uint16_t target, bool closed, 
                           struct ub_random *random)
 {
     if (closed) {
-        serve_line(brain, target_of(brain, target)->model, now, random);
+        serve_whole_upstream(brain, target_of(brain, target)->upstream, now, random);
     } else {
         serve_upstream(brain, target_of(brain, target)->upstream, now, random);
     }
@@ -203,7 +203,7 @@ void life_first_payload(struct ub_brain *brain, struct request *request, struct 
                                  .upstream = (uint16_t)(target->upstream - 1)});
     arm(brain, request);
     if (closes) {
-        serve_line(brain, target->model, now, random);
+        serve_whole_upstream(brain, target->upstream, now, random);
     }
 }
 
@@ -246,6 +246,9 @@ static void complete(struct ub_brain *brain, struct request *request, struct run
     learn_answer(brain, request, run, ending, now);
     learn_success(brain, run, now);
     end_attempt(brain, request, run);
+    bool told = ending->tokens_in > 0 || ending->tokens_out > 0;
+    settle_flow(brain, request,
+                told ? used_tokens(ending->tokens_in, ending->tokens_out) : request->charged);
     finish(brain, request, &winner, UB_ACT_FINISH, UB_ERR_OK, UB_WHY_COMPLETE);
     arm(brain, request);
     after_attempt(brain, winner.target, winner.trial, now, random);

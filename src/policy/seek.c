@@ -126,7 +126,7 @@ static void go(struct ub_brain *brain, struct request *request, struct choice ch
         give_up(brain, request, UB_WHY_OUT_OF_BUDGET, now, random);
         return;
     }
-    leave_line(brain, request);
+    leave_line_served(brain, request, choice.target);
     bool first_choice = request->attempt == 0 && reason == UB_WHY_NONE;
     start_attempt(brain, request, choice, first_choice || choice.trial ? choice.reason : reason,
                   now);

@@ -12,7 +12,7 @@ struct piece {
     uint64_t size;
 };
 
-#define PIECES_MAX (10 + 64)
+#define PIECES_MAX (13 + 64)
 
 /* What is in use, as pieces of the block; returns their number. */
 static uint32_t pieces_of(const struct ub_brain *brain, struct piece *piece)
@@ -34,6 +34,11 @@ static uint32_t pieces_of(const struct ub_brain *brain, struct piece *piece)
     piece[n++] =
         (struct piece){brain->request_at, (brain->requests_used + 1ull) * sizeof(struct request)};
     piece[n++] = (struct piece){brain->place_at, (brain->requests_used + 1ull) * sizeof(uint32_t)};
+    uint64_t flows = brain->flows_used + 1ull;
+    uint64_t buckets = brain->flows_used == 0 ? 0 : FLOW_BUCKETS;
+    piece[n++] = (struct piece){brain->flow_at, flows * sizeof(struct flow)};
+    piece[n++] = (struct piece){brain->skew_at, flows * sizeof(struct ub_skew_node)};
+    piece[n++] = (struct piece){brain->bucket_at, buckets * sizeof(uint32_t)};
     uint64_t prefixes = brain->prefix_clock == 0 ? 0 : brain->limits.prefixes;
     piece[n++] = (struct piece){brain->prefix_at, prefixes * sizeof(struct ub_prefix_entry)};
     for (uint32_t w = 0; w < brain->limits.workers; w++) {
@@ -74,7 +79,7 @@ static bool is_plausible(const struct ub_brain *read, const struct ub_brain *fre
         read->upstreams_used > limits->upstreams || read->targets_used > limits->targets ||
         read->models_used > limits->models || read->routes_used > limits->routes ||
         read->tenants_used > limits->tenants || read->shares_used > limits->shares ||
-        read->requests_used > limits->requests) {
+        read->requests_used > limits->requests || read->flows_used > limits->requests) {
         return false;
     }
     for (uint32_t w = 0; w < limits->workers; w++) {
@@ -86,7 +91,8 @@ static bool is_plausible(const struct ub_brain *read, const struct ub_brain *fre
            read->model_at == fresh->model_at && read->route_at == fresh->route_at &&
            read->tenant_at == fresh->tenant_at && read->share_at == fresh->share_at &&
            read->request_at == fresh->request_at && read->place_at == fresh->place_at &&
-           read->prefix_at == fresh->prefix_at;
+           read->flow_at == fresh->flow_at && read->skew_at == fresh->skew_at &&
+           read->bucket_at == fresh->bucket_at && read->prefix_at == fresh->prefix_at;
 }
 
 struct ub_brain *ub_brain_restore(void *block, const struct ub_brain_limits *limits,

@@ -12,6 +12,7 @@
  *   tenant     whoever owns an API key: its class, its limits, its requests in the house
  *   share      tenant x model: what the tenant may ask of that model
  *   request    one request in the house
+ *   flow       requests of one tenant and class that wait, or waited, for one model: see queue.c
  */
 #ifndef UB_POLICY_STATE_H
 #define UB_POLICY_STATE_H
@@ -22,10 +23,12 @@
 #include "policy/breaker.h"
 #include "policy/pace.h"
 #include "policy/retry.h"
+#include "policy/skew.h"
 #include "policy/timers.h"
 
 #define ATTEMPTS_MAX 16 /* per request; the configuration allows no more */
-#define ACTIONS_MAX  8  /* of one request, not drained yet: see queue_action in life.c */
+#define FLOW_BUCKETS 256
+#define ACTIONS_MAX  8 /* of one request, not drained yet: see queue_action in life.c */
 
 struct upstream {
     uint64_t key;
@@ -38,6 +41,8 @@ struct upstream {
     bool probe_queued;
     ub_ns since;             /* for slow start: when it joined; 0 = at the beginning */
     struct ub_budget budget; /* for extra attempts here, of all models */
+    uint8_t streak; /* slots in a row that a class got from the line while a lower one starved */
+    uint64_t line_clock; /* as of struct line, among the models that wait here */
 };
 
 struct target {
@@ -53,8 +58,17 @@ struct target {
     ub_ns bad_at;      /* the latest failure; 0: somebody who came after it was served */
     double error_share;
     ub_ns error_at;
+    uint64_t line_tokens; /* what those got here who had waited in line */
     struct ub_breaker breaker;
     struct ub_pace pace;
+};
+
+/* Those who wait for one model in one class. */
+struct line {
+    uint64_t clock;   /* tokens that the flow served last had got: who comes (back) starts there */
+    uint32_t root;    /* flows that wait, as a heap: the one that has got least comes first */
+    uint32_t flows;   /* in the heap */
+    uint32_t waiting; /* requests */
 };
 
 struct model {
@@ -62,9 +76,9 @@ struct model {
     struct ub_quota quota;
     uint16_t route; /* 0: not in the current routes */
     uint16_t next_free;
-    uint32_t refs;          /* routes of it */
-    uint32_t first_waiting; /* requests, linked by next and previous */
-    uint32_t last_waiting;
+    uint32_t refs; /* routes of it */
+    uint32_t waiting;
+    struct line line[UB_TRAFFIC_CLASSES];
     double tokens_out; /* mean of complete answers */
     struct ub_budget budget;
 };
@@ -139,9 +153,19 @@ struct run {
 
 #define RUNS_MAX 2 /* of one request at the same time; past the commit point it is one */
 
+/* Its key in the heap is what it has got: tokens, an answer's twice. */
+struct flow {
+    uint16_t model, tenant;
+    uint8_t class;
+    uint32_t next;                 /* of the same bucket; also links the free list */
+    uint32_t refs;                 /* requests in the house that wait or waited here */
+    uint32_t first, last, waiting; /* requests, oldest first, linked by next and previous */
+    ub_ns standing_since;          /* somebody waits here without a break */
+};
+
 struct request {
     uint32_t generation;
-    uint32_t next, previous; /* waiting line; `next` also links the free list */
+    uint32_t next, previous; /* in its flow; `next` also links the free list */
     uint8_t state;
     uint8_t worker;
     uint8_t class; /* ub_traffic */
@@ -170,6 +194,9 @@ struct request {
     bool stream, heartbeat, can_retry;
     bool more_tried; /* "one more try in this tier" is used up */
     bool waits_in_line;
+    uint32_t flow;               /* 0: never waited */
+    uint32_t charged;            /* to the flow, when it got its slot */
+    bool settled;                /* and replaced by what was really used */
     ub_ns first_at, progress_at; /* STREAMING */
     struct run run[RUNS_MAX];    /* those that run come first */
 
@@ -195,6 +222,8 @@ struct ub_brain {
     uint32_t tenants_used, shares_used;
     uint16_t upstream_free, target_free, model_free, route_free, tenant_free, share_free;
     uint32_t request_free;
+    uint32_t flows_used, flow_free;
+    uint64_t tickets; /* numbers for flows in the order in which they begin to wait */
 
     uint32_t first_action, last_action; /* all of them, oldest first */
     uint32_t probes_queued;
@@ -204,7 +233,7 @@ struct ub_brain {
     struct ub_brain_facts facts;
 
     uint64_t upstream_at, target_at, model_at, route_at, tenant_at, share_at;
-    uint64_t request_at, place_at, prefix_at;
+    uint64_t request_at, place_at, flow_at, skew_at, bucket_at, prefix_at;
     uint64_t heap_at[64]; /* one heap of timers for each worker */
     uint32_t heap_count[64];
 };
@@ -252,6 +281,16 @@ static inline struct request *request_of(const struct ub_brain *brain, uint32_t 
 static inline uint32_t index_of(const struct ub_brain *brain, const struct request *request)
 {
     return (uint32_t)(request - request_of(brain, 0));
+}
+
+static inline struct flow *flow_of(const struct ub_brain *brain, uint32_t index)
+{
+    return (struct flow *)at_offset(brain, brain->flow_at) + index;
+}
+
+static inline struct ub_skew_node *skew_of(const struct ub_brain *brain)
+{
+    return (struct ub_skew_node *)at_offset(brain, brain->skew_at);
 }
 
 static inline struct model *model_for(const struct ub_brain *brain, const struct request *request)
@@ -360,9 +399,17 @@ void give_up(struct ub_brain *brain, struct request *request, enum ub_reason rea
 /* False: the line is full. Who waits already keeps its place. */
 bool enter_line(struct ub_brain *brain, struct request *request);
 void leave_line(struct ub_brain *brain, struct request *request);
-void serve_line(struct ub_brain *brain, uint16_t model, ub_ns now, struct ub_random *random);
-void serve_all_lines(struct ub_brain *brain, ub_ns now, struct ub_random *random);
+/* The same, with a slot of this target. */
+void leave_line_served(struct ub_brain *brain, struct request *request, uint16_t target);
+/* It has used that many tokens, an answer's counted twice. */
+void settle_flow(struct ub_brain *brain, struct request *request, uint32_t tokens);
+void leave_flow(struct ub_brain *brain, struct request *request);
+uint32_t used_tokens(uint32_t tokens_in, uint32_t tokens_out);
+/* One slot of this upstream may be free, or any number of them. */
 void serve_upstream(struct ub_brain *brain, uint16_t upstream, ub_ns now, struct ub_random *random);
+void serve_whole_upstream(struct ub_brain *brain, uint16_t upstream, ub_ns now,
+                          struct ub_random *random);
+void serve_all_lines(struct ub_brain *brain, ub_ns now, struct ub_random *random);
 
 /* life.c: the life of one request, event by event. */
 void life_arrived(struct ub_brain *brain, const struct ub_event *event, struct ub_random *random);

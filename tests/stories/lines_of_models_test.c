@@ -1,5 +1,5 @@
-/* A slot that two models share goes to the one whose first in line has waited longest; when that one
- * cannot use it, to the other's. */
+/* A slot that two models share goes to the one that has got less of it from the line, and among equals
+ * to the one whose first has waited longest; when that one cannot use it, to the other's. */
 #include "sim/world.h"
 
 /* Whichever model that is. */
@@ -59,8 +59,32 @@ static void test_other_line(void)
     ub_world_free(world);
 }
 
+/* The backlog of one model is not in the way of the other: they take turns. */
+static void test_backlog(void)
+{
+    struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
+    ub_world_models(world, 2);
+    struct ub_sim_upstream *only = ub_world_upstream(world, "only", 100 * UB_MS);
+    only->models = 3;
+    only->concurrency = 1;
+    for (uint32_t i = 0; i < 6; i++) {
+        ub_world_request(world, 0);
+    }
+    ub_world_ask(world, (struct ub_ask){.at = 2 * UB_SECOND, .model = 1});
+    ub_world_ask(world, (struct ub_ask){.at = 2 * UB_SECOND, .model = 1});
+    ub_world_run(world);
+    const uint32_t want[] = {1, 2, 7, 3, 8, 4, 5, 6};
+    for (uint32_t i = 0; i + 1 < 8; i++) {
+        UB_CHECK(ub_world_result(world, want[i]).forwarded <
+                     ub_world_result(world, want[i + 1]).forwarded,
+                 "r%u goes before r%u", want[i], want[i + 1]);
+    }
+    ub_world_free(world);
+}
+
 int main(void)
 {
+    test_backlog();
     test_longest(0);
     test_longest(1);
     test_other_line();
