@@ -61,6 +61,7 @@ enum ub_error_class {
     X(BROKEN, OURS, false, 502, "stream_broken", "the stream broke after tokens had been sent")   \
     X(NO_MEMORY, OURS, true, 503, "no_memory", "the gateway is out of memory")                    \
     X(DRAINING, OURS, true, 503, "draining", "the gateway is shutting down")                      \
+    X(OUTRUN, NONE, false, 200, "outrun", "another upstream was faster")                          \
     X(CLIENT_SLOW, GONE, false, 408, "client_slow", "the client did not read its answer")         \
     X(CLIENT_GONE, GONE, false, 499, "client_gone",                                               \
       "the client left before the answer was complete")

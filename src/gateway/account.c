@@ -79,3 +79,11 @@ struct ub_account ub_account_of(const struct ub_request *request)
     account.cost_nanos = ub_account_cost(account.site->config, account.tokens);
     return account;
 }
+
+struct ub_account ub_account_of_loser(const struct ub_attempt *attempt)
+{
+    struct ub_account account = {.has_usage = true, .site = attempt->site};
+    estimate(&account, attempt->request, &attempt->relay);
+    account.cost_nanos = ub_account_cost(account.site->config, account.tokens);
+    return account;
+}

@@ -11,7 +11,7 @@
  * An empty answer that was passed on has used what was reported with it.
  *
  * What an upstream went on to generate unseen is not in them, nor what attempts before the last one
- * used: nobody tells us.
+ * used: nobody tells us. Of an attempt that lost a race an estimate counts for its upstream alone.
  */
 #ifndef UB_GATEWAY_ACCOUNT_H
 #define UB_GATEWAY_ACCOUNT_H
@@ -27,6 +27,11 @@ struct ub_account {
 };
 
 struct ub_account ub_account_of(const struct ub_request *request);
+
+/* The same for an attempt that another one has outrun: its prompt, which its upstream has probably read,
+ * and what it said unseen. Always estimated. */
+struct ub_attempt;
+struct ub_account ub_account_of_loser(const struct ub_attempt *attempt);
 
 /* Tokens of an answer without a report, from the payload events and the bytes of text in it. */
 uint32_t ub_account_estimate(uint32_t events, uint64_t text_bytes);

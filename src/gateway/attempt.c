@@ -5,6 +5,7 @@
 #include "gateway/grace.h"
 #include "gateway/hold.h"
 #include "gateway/reply.h"
+#include "gateway/settle.h"
 #include <assert.h>
 
 #define REFUSAL_MAX ((size_t)64 * 1024)
@@ -116,6 +117,9 @@ void ub_attempt_cancel(struct ub_attempt *attempt, enum ub_error error)
     if (!attempt->mute) {
         attempt->relay.error = error;
         note_end(attempt, error);
+        if (error == UB_ERR_OUTRUN) {
+            ub_settle_loser(attempt);
+        }
         ub_attempt_mute(attempt);
     }
 }
@@ -229,6 +233,10 @@ static void note_payload(struct ub_attempt *attempt)
     attempt->progress_at = now_of(attempt);
     ub_metrics_observe(attempt->request->worker->shard, UB_METRIC_ATTEMPT_FIRST_TOKEN,
                        attempt->site->slot, attempt->progress_at - attempt->started_at);
+    if (attempt->queued_at != 0) {
+        ub_metrics_observe(attempt->request->worker->shard, UB_METRIC_ATTEMPT_QUEUED,
+                           attempt->site->slot, attempt->progress_at - attempt->queued_at);
+    }
 }
 
 static void first_payload(struct ub_attempt *attempt)
@@ -280,6 +288,16 @@ static void read_stream(struct ub_attempt *attempt, struct ub_slice chunk)
     }
 }
 
+/* The upstream has answered 200, and then only that the request waits there: comments of a stream,
+ * blank lines before an answer in one piece (DeepSeek, API-FACTS 1.1). */
+static void note_queued(struct ub_attempt *attempt)
+{
+    if (attempt->queued_at == 0) {
+        attempt->queued_at = now_of(attempt);
+        tell(attempt, &(struct ub_event){.type = UB_EV_QUEUED});
+    }
+}
+
 static void on_stream(struct ub_attempt *attempt, struct ub_slice chunk)
 {
     const struct ub_relay *relay = &attempt->relay;
@@ -289,6 +307,8 @@ static void on_stream(struct ub_attempt *attempt, struct ub_slice chunk)
                    relay->events - events);
     if (!attempt->mute && attempt->forwarded && relay->payload != payload) {
         progress(attempt);
+    } else if (!attempt->mute && relay->commented && relay->payload == 0) {
+        note_queued(attempt);
     }
 }
 
@@ -317,6 +337,8 @@ static void on_plain(struct ub_attempt *attempt, struct ub_slice chunk)
     bool room = ub_budget_has_room(&attempt->request->worker->gateway->budget);
     if (attempt->held.failed) {
         end(attempt, UB_ERR_NO_MEMORY);
+    } else if (ub_slice_trim(ub_buf_slice(&attempt->held)).len == 0) {
+        note_queued(attempt);
     } else if (attempt->held.len > (room ? UB_HELD_MAX : UB_HELD_MIN)) {
         ub_openai_usage_at_begin(ub_buf_slice(&attempt->held), attempt->relay.dialect,
                                  &attempt->relay.usage);

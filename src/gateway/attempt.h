@@ -51,6 +51,7 @@ struct ub_attempt {
     ub_ns started_at;
     ub_ns progress_at; /* the brain was told of payload */
     ub_ns answered_at; /* ...that all is said but the end; 0 = not yet */
+    ub_ns queued_at;   /* ...that it waits at the upstream; 0 = not yet */
     ub_ns not_before;
     struct ub_timer linger;
 };

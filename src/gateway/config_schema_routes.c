@@ -235,6 +235,21 @@ static const struct ub_conf_section retry_section = {.name = "retry",
                                                      .count = UB_COUNT(retry_fields),
                                                      .check = retry_check};
 
+static const struct ub_conf_field hedge_fields[] = {
+    {.key = "budget",
+     .kind = UB_KIND_REAL,
+     .offset = MODEL(policy.hedge_budget),
+     .max = 1,
+     .about = "Hedges per request on average: an upstream that is slower than 95 of 100 of its own "
+              "first tokens gets a rival in its tier, the first to speak wins and the other one is "
+              "cancelled. One that has let the request in and only says that it waits gets one, in "
+              "any tier, when it has taken twice as long as the other usually takes; that is paid "
+              "from the retry budget first. 0: never two tries at the same time."},
+};
+
+static const struct ub_conf_section hedge_section = {
+    .name = "hedge", .one = "hedge", .fields = hedge_fields, .count = UB_COUNT(hedge_fields)};
+
 static const struct ub_conf_field heartbeat_fields[] = {
     {.key = "after",
      .kind = UB_KIND_DURATION,
@@ -318,7 +333,10 @@ static const struct ub_conf_field model_fields[] = {
      .shape = UB_SHAPE_SECTION,
      .section = &heartbeat_section,
      .about = "Comment lines that keep a waiting stream open."},
-    LATER("hedge"),
+    {.key = "hedge",
+     .shape = UB_SHAPE_SECTION,
+     .section = &hedge_section,
+     .about = "A second try beside the first."},
     LATER("resume"),
     LATER("degrade"),
 };

@@ -38,6 +38,7 @@ static const char yaml[] =
     "  total: 4s\n"
     "  stall: 5s\n"
     "  retry: {attempts: 9, base: 1s, cap: 7s, budget: 0.5}\n"
+    "  hedge: {budget: 0.25}\n"
     "  slow_over: 8s\n"
     "  heartbeat: {after: 0, every: 9s}\n"
     "- name: think\n"
@@ -123,6 +124,7 @@ static void check_models(const struct ub_config *c)
                  p->slow_over_ns == 8 * UB_SECOND && p->slot_wait_ns == 3 * UB_SECOND &&
                  p->heartbeat_after_ns == 0 && p->heartbeat_every_ns == 9 * UB_SECOND,
              "each time of a model is in its place");
+    UB_CHECK(p->hedge_budget == 0.25, "hedge.budget");
     UB_CHECK(p->retry.attempts == 9 && p->retry.base_ns == UB_SECOND &&
                  p->retry.cap_ns == 7 * UB_SECOND && p->retry.budget == 0.5 &&
                  p->retry.budget_per_s == ub_model_policy_default().retry.budget_per_s,

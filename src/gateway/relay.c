@@ -135,6 +135,7 @@ enum ub_relay_found ub_relay_next(struct ub_relay *relay, struct ub_slice *in)
         case UB_SSE_MORE:
             return UB_RELAY_MORE;
         case UB_SSE_COMMENT:
+            relay->commented = true;
             break;
         case UB_SSE_TOO_BIG:
             return broken(relay, UB_ERR_BAD_ANSWER, "an event is too big");

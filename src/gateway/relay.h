@@ -30,6 +30,7 @@ struct ub_relay {
     uint32_t part_count;
     uint32_t events;     /* relayed, all in all */
     uint32_t payload;    /* payload events among them */
+    bool commented;      /* said a comment: it is there, and waits */
     uint64_t text_bytes; /* in these, as escaped in JSON */
     uint64_t finished;   /* choices with a finish reason, as in ub_openai_chunk */
     uint64_t open;       /* choices whose last word was none */

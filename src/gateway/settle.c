@@ -40,6 +40,20 @@ static void count_usage(const struct ub_request *request, const struct ub_accoun
     }
 }
 
+void ub_settle_loser(const struct ub_attempt *attempt)
+{
+    const struct ub_metrics_shard *shard = attempt->request->worker->shard;
+    const struct ub_account account = ub_account_of_loser(attempt);
+    for (uint32_t kind = 0; kind < UB_TOKENS_KINDS; kind++) {
+        ub_metrics_add(shard, UB_METRIC_UPSTREAM_TOKENS_ESTIMATED, account.site->slot, kind,
+                       account.tokens[kind]);
+    }
+    if (account.cost_nanos > 0) {
+        ub_metrics_add(shard, UB_METRIC_UPSTREAM_COST, account.site->slot, account.usage,
+                       (uint64_t)account.cost_nanos);
+    }
+}
+
 static void count(const struct ub_request *request, const struct ub_account *account)
 {
     const struct ub_metrics_shard *shard = request->worker->shard;

@@ -7,4 +7,9 @@
 
 void ub_settle(const struct ub_request *request);
 
+struct ub_attempt;
+/* An attempt that another one has outrun: what it may have cost its upstream's account, as an
+ * estimate. */
+void ub_settle_loser(const struct ub_attempt *attempt);
+
 #endif

@@ -401,6 +401,7 @@ void ub_flight_put_event(struct ub_flight_out *out, const struct ub_event *it)
     case UB_EV_WOKEN:
     case UB_EV_DRAIN:
     case UB_EV_ANSWERED:
+    case UB_EV_QUEUED:
         break;
     }
 }
@@ -409,7 +410,7 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
                          struct ub_event *it)
 {
     uint8_t type = get_u8(in);
-    in->failed |= type > UB_EV_ANSWERED;
+    in->failed |= type > UB_EV_QUEUED;
     if (in->failed) {
         return false;
     }
@@ -439,6 +440,7 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
     case UB_EV_WOKEN:
     case UB_EV_DRAIN:
     case UB_EV_ANSWERED:
+    case UB_EV_QUEUED:
         break;
     }
     return !in->failed;

@@ -58,6 +58,8 @@
     X(STARTS, COUNTER, REASON, NONE, "attempt_starts_total", "Why attempts were started.")         \
     X(ATTEMPT_FIRST_TOKEN, LONG, UPSTREAM, NONE, "attempt_first_token_seconds",                    \
       "From the start of an attempt to its first payload.")                                        \
+    X(ATTEMPT_QUEUED, LONG, UPSTREAM, NONE, "attempt_queued_seconds",                              \
+      "From an upstream's first word that it waits to its first payload.")                         \
     X(HEARTBEATS, COUNTER, NONE, NONE, "heartbeats_total", "Comments sent to waiting clients.")    \
     X(STREAM_EVENTS, COUNTER, NONE, NONE, "stream_events_total", "Stream events relayed.")         \
     X(BYTES, COUNTER, SIDE, NONE, "received_bytes_total", "Body bytes received.")                  \

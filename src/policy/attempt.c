@@ -75,8 +75,11 @@ void start_attempt(struct ub_brain *brain, struct request *request, struct choic
                         .trial = choice.trial,
                         .started_at = now,
                         .deadline = first_deadline(brain, request, target, now)};
+    run->race_at = race_after(brain, request, run);
     set_state(brain, request, REQUEST_TRYING);
-    remember_prefix(brain, request, choice.target);
+    if (run == request->run) { /* of two, the one that wins */
+        remember_prefix(brain, request, choice.target);
+    }
     queue_action(brain, request,
                  (struct action){.type = UB_ACT_START,
                                  .reason = (uint8_t)reason,
@@ -117,7 +120,7 @@ void cancel_attempt(struct ub_brain *brain, struct request *request, struct run 
     end_attempt(brain, request, run);
 }
 
-static void count_error(struct target *target, double failed, ub_ns now)
+void count_error(struct target *target, double failed, ub_ns now)
 {
     double share = error_share_of(target, now);
     target->error_share = share + ERROR_GAIN * (failed - share);
@@ -173,24 +176,66 @@ void learn_failure(struct ub_brain *brain, struct request *request, struct run *
     }
 }
 
+bool could_take(const struct ub_brain *brain, const struct request *request, uint16_t index,
+                ub_ns now)
+{
+    const struct target *target = target_of(brain, index);
+    const struct ub_retry_policy *retry = &policy_of(brain, request)->retry;
+    return !runs_at(request, index) && !is_ruled_out(request, index) && target->rest_until <= now &&
+           has_room(brain, target) &&
+           ub_budget_has(&upstream_of(brain, target->upstream)->budget, retry, now) &&
+           ub_breaker_says(&target->breaker, now) != UB_BREAKER_STOP;
+}
+
 /* Could this request do something else than go on waiting for its present attempt? */
 bool has_alternative(const struct ub_brain *brain, const struct request *request, ub_ns now)
 {
     const struct route *route = route_of(brain, request->route);
     const struct ub_retry_policy *retry = &route->policy.retry;
+    if (request->run[1].target != 0) {
+        return true;
+    }
     if (!request->can_retry || request->attempt >= retry->attempts ||
         !ub_budget_has(&model_of(brain, route->model)->budget, retry, now)) {
         return false;
     }
     struct walk walk = {0};
     for (uint16_t t; (t = next_target(route, &walk)) != 0;) {
-        const struct target *target = target_of(brain, t);
-        if (!runs_at(request, t) && !is_ruled_out(request, t) && target->rest_until <= now &&
-            has_room(brain, target) &&
-            ub_budget_has(&upstream_of(brain, target->upstream)->budget, retry, now) &&
-            ub_breaker_says(&target->breaker, now) != UB_BREAKER_STOP) {
+        if (could_take(brain, request, t, now)) {
             return true;
         }
     }
     return false;
+}
+
+/* The attempt is over: its slot may serve somebody who waits, and a breaker that it closed may
+ * serve the whole line. */
+void after_attempt(struct ub_brain *brain, uint16_t target, bool closed, ub_ns now,
+                   struct ub_random *random)
+{
+    if (closed) {
+        serve_whole_upstream(brain, target_of(brain, target)->upstream, now, random);
+    } else {
+        serve_upstream(brain, target_of(brain, target)->upstream, now, random);
+    }
+}
+
+/* Every attempt that runs is given up; writes them to `ended` and returns how many. */
+uint32_t cancel_all(struct ub_brain *brain, struct request *request, enum ub_error error,
+                    enum ub_reason reason, struct run ended[RUNS_MAX])
+{
+    uint32_t count = 0;
+    while (request->run[0].target != 0) {
+        ended[count++] = request->run[0];
+        cancel_attempt(brain, request, &request->run[0], error, reason);
+    }
+    return count;
+}
+
+void after_attempts(struct ub_brain *brain, const struct run *ended, uint32_t count, ub_ns now,
+                    struct ub_random *random)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        after_attempt(brain, ended[i].target, false, now, random);
+    }
 }

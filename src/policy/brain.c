@@ -216,6 +216,9 @@ static void step_request(struct ub_brain *brain, const struct ub_event *event,
     case UB_EV_ANSWERED:
         life_answered(brain, request, event->now);
         break;
+    case UB_EV_QUEUED:
+        life_queued(brain, request, run, event->now);
+        break;
     case UB_EV_ENDED:
         life_ended(brain, request, run, &event->ended, event->now, random);
         break;
@@ -249,6 +252,7 @@ void ub_brain_step(struct ub_brain *brain, const struct ub_event *event)
     case UB_EV_FIRST_PAYLOAD:
     case UB_EV_PROGRESS:
     case UB_EV_ANSWERED:
+    case UB_EV_QUEUED:
     case UB_EV_ENDED:
     case UB_EV_CLIENT_LEFT:
         step_request(brain, event, &random);

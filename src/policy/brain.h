@@ -15,7 +15,8 @@
  * the same actions again.
  *
  * Names: a *request* has (slot, generation), and its *attempts* are numbered from 1. Words about a
- * request or an attempt that is over are recognised by these and ignored.
+ * request or an attempt that is over are recognised by these and ignored. Two attempts of a request may
+ * run at the same time until one has its first payload; then the other one is cancelled.
  *
  * Each request gets exactly one of the terminal actions FINISH, ANSWER, CUT, DROP; after it the id
  * is void, and no attempt of it runs any more.
@@ -70,6 +71,7 @@ enum ub_event_type {
     UB_EV_DRAIN,         /* shutting down: new arrivals are refused, running requests go on */
     UB_EV_ANSWERED,      /* an attempt has said all of its answer, only the proper end is missing
                             (again: and we could not listen since) */
+    UB_EV_QUEUED, /* an attempt's upstream has let it in, and so far only says that it waits */
 };
 
 /* ARRIVED */
@@ -106,7 +108,7 @@ struct ub_event {
     uint64_t seed; /* the brain expands it when it needs several draws */
     struct ub_request_id request;
     uint16_t worker; /* ARRIVED: who owns the request; WOKEN: who woke */
-    uint8_t attempt; /* FIRST_PAYLOAD, PROGRESS, ANSWERED, ENDED */
+    uint8_t attempt; /* FIRST_PAYLOAD, PROGRESS, ANSWERED, QUEUED, ENDED */
     union {
         const struct ub_routes *routes; /* borrowed for the step */
         struct ub_arrival arrived;
@@ -165,7 +167,10 @@ enum ub_action_type {
     X(BROKE_AFTER_COMMIT, "broke after the commit point") \
     X(DRAINING, "draining")                               \
     X(PROBE, "is it back?")                               \
-    X(NO_END, "complete but for its end")
+    X(NO_END, "complete but for its end")                 \
+    X(QUEUED_THERE, "queued too long at the first one")   \
+    X(HEDGE, "slower than it usually is")                 \
+    X(LOST_RACE, "another one was first")
 
 enum ub_reason {
 #define X(name, words) UB_WHY_##name,

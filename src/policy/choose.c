@@ -139,7 +139,8 @@ static void consider(const struct ub_brain *brain, struct field *field, uint32_t
 {
     uint16_t index = field->tier->target[member];
     const struct target *target = target_of(brain, index);
-    if (was_tried(field->request, index) || is_ruled_out(field->request, index)) {
+    if (runs_at(field->request, index) || was_tried(field->request, index) ||
+        is_ruled_out(field->request, index)) {
         return;
     }
     if (target->rest_until > field->now) {

@@ -11,46 +11,6 @@
 /* Between the last finish reason and [DONE] lies one more event, the usage, which costs an engine a
  * millisecond; two seconds are room for a bad network. */
 #define END_GRACE_NS (2 * UB_SECOND)
-#define LAST_TRY_NS  UB_SECOND /* a refusal comes sooner than that, an answer may take longer */
-
-static const struct ub_model_policy *policy_of(const struct ub_brain *brain,
-                                               const struct request *request)
-{
-    return &route_of(brain, request->route)->policy;
-}
-
-static ub_ns first_deadline_of(const struct request *request)
-{
-    const struct run *run = request->run;
-    return run[1].target == 0 ? run[0].deadline : ub_ns_min(run[0].deadline, run[1].deadline);
-}
-
-static ub_ns wake_of(const struct ub_brain *brain, const struct request *request)
-{
-    switch ((enum request_state)request->state) {
-    case REQUEST_TRYING:
-        return ub_ns_min(ub_ns_min(first_deadline_of(request), request->deadline),
-                         request->heartbeat_at);
-    case REQUEST_STREAMING:
-        return ub_ns_min(ub_ns_after(request->progress_at, policy_of(brain, request)->stall_ns),
-                         request->end_until == 0 ? UB_NEVER : request->end_until);
-    case REQUEST_WAITING:
-        return ub_ns_min(ub_ns_min(request->wait_until, request->line_until),
-                         ub_ns_min(request->deadline, request->heartbeat_at));
-    case REQUEST_BACKING_OFF:
-        return ub_ns_min(ub_ns_min(request->wait_until, request->deadline), request->heartbeat_at);
-    case REQUEST_FREE:
-    case REQUEST_OVER:
-        break;
-    }
-    return UB_NEVER;
-}
-
-static void arm(struct ub_brain *brain, struct request *request)
-{
-    ub_timers_set(timers_of(brain, request->worker), index_of(brain, request),
-                  wake_of(brain, request));
-}
 
 static void answer(struct ub_brain *brain, struct request *request, enum ub_error error,
                    enum ub_reason reason, bool should_retry)
@@ -152,9 +112,8 @@ void life_arrived(struct ub_brain *brain, const struct ub_event *event, struct u
     arm(brain, request);
 }
 
-/* `run` was the last one, by a copy; NULL when the request never had one. */
-static void finish(struct ub_brain *brain, struct request *request, const struct run *run,
-                   enum ub_action_type type, enum ub_error error, enum ub_reason reason)
+void finish(struct ub_brain *brain, struct request *request, const struct run *run,
+            enum ub_action_type type, enum ub_error error, enum ub_reason reason)
 {
     set_state(brain, request, REQUEST_OVER);
     uint16_t upstream = run == NULL ? 0 : target_of(brain, run->target)->upstream;
@@ -165,18 +124,6 @@ static void finish(struct ub_brain *brain, struct request *request, const struct
                         .attempt = run == NULL ? request->attempt : run->number,
                         .error = (uint8_t)error,
                         .upstream = (uint16_t)(upstream == 0 ? UB_NO_UPSTREAM : upstream - 1u)});
-}
-
-/* The attempt is over: its slot may serve somebody who waits, and a breaker that it closed may
- * serve the whole line. */
-static void after_attempt(struct ub_brain *brain, uint16_t target, bool closed, ub_ns now,
-                          struct ub_random *random)
-{
-    if (closed) {
-        serve_whole_upstream(brain, target_of(brain, target)->upstream, now, random);
-    } else {
-        serve_upstream(brain, target_of(brain, target)->upstream, now, random);
-    }
 }
 
 void life_first_payload(struct ub_brain *brain, struct request *request, struct run *run, ub_ns now,
@@ -194,16 +141,21 @@ void life_first_payload(struct ub_brain *brain, struct request *request, struct 
     if (closes) {
         learn_success(brain, run, now);
     }
+    uint8_t number = run->number;
+    uint16_t loser = race_won(brain, request, run, now);
     request->first_at = request->progress_at = now;
     set_state(brain, request, REQUEST_STREAMING);
     queue_action(brain, request,
                  (struct action){.type = UB_ACT_FORWARD,
                                  .reason = UB_WHY_FIRST_PAYLOAD,
-                                 .attempt = run->number,
+                                 .attempt = number,
                                  .upstream = (uint16_t)(target->upstream - 1)});
     arm(brain, request);
     if (closes) {
         serve_whole_upstream(brain, target->upstream, now, random);
+    }
+    if (loser != 0) {
+        after_attempt(brain, loser, false, now, random);
     }
 }
 
@@ -220,6 +172,14 @@ void life_answered(struct ub_brain *brain, struct request *request, ub_ns now)
     if (request->state == REQUEST_STREAMING) {
         request->progress_at = now;
         request->end_until = ub_ns_after(now, END_GRACE_NS);
+        arm(brain, request);
+    }
+}
+
+void life_queued(struct ub_brain *brain, struct request *request, struct run *run, ub_ns now)
+{
+    if (request->state == REQUEST_TRYING && !run->queues) {
+        race_queued(brain, request, run, now);
         arm(brain, request);
     }
 }
@@ -245,17 +205,21 @@ static void complete(struct ub_brain *brain, struct request *request, struct run
     const struct run winner = *run;
     learn_answer(brain, request, run, ending, now);
     learn_success(brain, run, now);
-    end_attempt(brain, request, run);
+    uint16_t loser = race_won(brain, request, run, now);
+    end_attempt(brain, request, &request->run[0]);
     bool told = ending->tokens_in > 0 || ending->tokens_out > 0;
     settle_flow(brain, request,
                 told ? used_tokens(ending->tokens_in, ending->tokens_out) : request->charged);
     finish(brain, request, &winner, UB_ACT_FINISH, UB_ERR_OK, UB_WHY_COMPLETE);
     arm(brain, request);
     after_attempt(brain, winner.target, winner.trial, now, random);
+    if (loser != 0) {
+        after_attempt(brain, loser, false, now, random);
+    }
 }
 
-/* Nothing was forwarded yet: another attempt, unseen by the client, unless it is the client's
- * fault. */
+/* Nothing was forwarded yet: another attempt, unseen by the client, unless one runs still, or it is the
+ * client's fault. */
 static void failed_unseen(struct ub_brain *brain, struct request *request, struct run *run,
                           const struct ub_ending *ending, ub_ns now, struct ub_random *random)
 {
@@ -265,8 +229,11 @@ static void failed_unseen(struct ub_brain *brain, struct request *request, struc
     }
     end_attempt(brain, request, run);
     if (ub_error_class(ending->error) == UB_CLASS_CLIENT) {
+        struct run others[RUNS_MAX];
+        uint32_t count = cancel_all(brain, request, UB_ERR_OUTRUN, UB_WHY_CLIENTS_FAULT, others);
         give_up(brain, request, UB_WHY_CLIENTS_FAULT, now, random);
-    } else {
+        after_attempts(brain, others, count, now, random);
+    } else if (request->run[0].target == 0) {
         seek(brain, request, UB_WHY_RETRY_ELSEWHERE, now, random);
     }
 }
@@ -303,26 +270,6 @@ void life_ended(struct ub_brain *brain, struct request *request, struct run *run
     after_attempt(brain, ended.target, false, now, random);
 }
 
-/* Every attempt that runs is given up; writes their targets and returns how many. */
-static uint32_t cancel_all(struct ub_brain *brain, struct request *request, enum ub_error error,
-                           enum ub_reason reason, struct run ended[RUNS_MAX])
-{
-    uint32_t count = 0;
-    while (request->run[0].target != 0) {
-        ended[count++] = request->run[0];
-        cancel_attempt(brain, request, &request->run[0], error, reason);
-    }
-    return count;
-}
-
-static void after_attempts(struct ub_brain *brain, const struct run *ended, uint32_t count,
-                           ub_ns now, struct ub_random *random)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        after_attempt(brain, ended[i].target, false, now, random);
-    }
-}
-
 void life_client_left(struct ub_brain *brain, struct request *request, enum ub_error error,
                       ub_ns now, struct ub_random *random)
 {
@@ -338,147 +285,5 @@ void life_slot_freed(struct ub_brain *brain, struct request *request, ub_ns now,
                      struct ub_random *random)
 {
     seek(brain, request, UB_WHY_SLOT_FREED, now, random);
-    arm(brain, request);
-}
-
-/* The attempt is too late. While there is nobody else to ask, giving it up would help nobody: it
- * gets the longest time that the policy allows. */
-static bool gets_more_time(struct ub_brain *brain, const struct request *request, struct run *run,
-                           ub_ns now)
-{
-    if (has_alternative(brain, request, now)) {
-        return false;
-    }
-    const struct ub_pace *pace = &target_of(brain, run->target)->pace;
-    ub_ns longest_ns = ub_ns_after(policy_of(brain, request)->first_token_max_ns,
-                                   ub_pace_prefill(pace, request->prompt_tokens));
-    run->deadline = request->stream ? ub_ns_after(run->started_at, longest_ns) : request->deadline;
-    return run->deadline > now;
-}
-
-/* The watchdog's verdict: the attempt is given up, and that speaks against its target. */
-static void fail_attempt(struct ub_brain *brain, struct request *request, struct run *run,
-                         enum ub_error error, enum ub_reason reason, ub_ns now,
-                         struct ub_random *random)
-{
-    learn_failure(brain, request, run, error, 0, now, random);
-    cancel_attempt(brain, request, run, error, reason);
-}
-
-static void too_late(struct ub_brain *brain, struct request *request, struct run *run, ub_ns now,
-                     struct ub_random *random)
-{
-    uint16_t target = run->target;
-    fail_attempt(brain, request, run, UB_ERR_LATE, UB_WHY_FIRST_TOKEN_DEADLINE, now, random);
-    seek(brain, request, UB_WHY_RETRY_ELSEWHERE, now, random);
-    after_attempt(brain, target, false, now, random);
-}
-
-static void out_of_time(struct ub_brain *brain, struct request *request, ub_ns now,
-                        struct ub_random *random)
-{
-    struct run ended[RUNS_MAX];
-    uint32_t count = cancel_all(brain, request, UB_ERR_DEADLINE, UB_WHY_OUT_OF_TIME, ended);
-    give_up(brain, request, UB_WHY_OUT_OF_TIME, now, random);
-    after_attempts(brain, ended, count, now, random);
-}
-
-/* Silence, or nothing but comments: in the middle of an answer, or behind it (only_end_missing). */
-static void stalled(struct ub_brain *brain, struct request *request, ub_ns now,
-                    struct ub_random *random)
-{
-    const struct run run = request->run[0];
-    bool whole = request->end_until != 0;
-    enum ub_reason why = whole ? UB_WHY_NO_END : UB_WHY_STALL;
-    fail_attempt(brain, request, &request->run[0], UB_ERR_STALLED, why, now, random);
-    finish(brain, request, &run, whole ? UB_ACT_FINISH : UB_ACT_CUT,
-           whole ? UB_ERR_OK : UB_ERR_BROKEN, why);
-    after_attempt(brain, run.target, false, now, random);
-}
-
-/* Everything has failed, and one try is left: when it will have had a moment to fail as quickly as
- * those before it. 0: it is not so. */
-static ub_ns last_try_shows(const struct ub_brain *brain, const struct request *request)
-{
-    uint32_t attempts = policy_of(brain, request)->retry.attempts;
-    if (request->failures == 0) {
-        return 0;
-    }
-    if (request->state == REQUEST_BACKING_OFF && request->attempt + 1u >= attempts) {
-        return ub_ns_after(request->wait_until, LAST_TRY_NS);
-    }
-    bool last_runs = request->state == REQUEST_TRYING && request->attempt >= attempts;
-    return last_runs ? ub_ns_after(request->run[0].started_at, LAST_TRY_NS) : 0;
-}
-
-/* A comment keeps the connection alive but settles the status as 200, after which SDKs retry no
- * more: it is not begun when the time is nearly up, nor before the last try has shown itself. */
-static void beat(struct ub_brain *brain, struct request *request, ub_ns now)
-{
-    ub_ns every_ns = policy_of(brain, request)->heartbeat_every_ns;
-    if (request->deadline - now < every_ns && !request->heartbeat) {
-        request->heartbeat_at = UB_NEVER;
-        return;
-    }
-    ub_ns shows_at = last_try_shows(brain, request);
-    if (shows_at > now && !request->heartbeat) {
-        request->heartbeat_at = shows_at;
-        return;
-    }
-    request->heartbeat = true;
-    request->heartbeat_at = ub_ns_after(now, every_ns);
-    queue_action(brain, request,
-                 (struct action){.type = UB_ACT_HEARTBEAT,
-                                 .reason = UB_WHY_WAITING,
-                                 .attempt = request->attempt,
-                                 .upstream = UB_NO_UPSTREAM});
-}
-
-static void look_again(struct ub_brain *brain, struct request *request, ub_ns now,
-                       struct ub_random *random)
-{
-    if (request->state == REQUEST_WAITING && now >= request->line_until) {
-        give_up(brain, request, UB_WHY_NO_SLOT, now, random);
-        return;
-    }
-    enum ub_reason reason = UB_WHY_SLOT_FREED;
-    if (request->state == REQUEST_BACKING_OFF) {
-        reason = request->more_tried ? UB_WHY_RETRY_SAME : UB_WHY_BACKED_OFF;
-    } else if (request->line_until != UB_NEVER) {
-        new_round(request);
-        reason = request->attempt > 0 ? UB_WHY_BACKED_OFF : reason;
-        request->tier =
-            (uint8_t)(route_of(brain, request->route)->tiers - 1); /* patience is spent */
-    }
-    seek(brain, request, reason, now, random);
-}
-
-void life_woken(struct ub_brain *brain, struct request *request, ub_ns now,
-                struct ub_random *random)
-{
-    if (request->action_count > 0) {
-        /* The body has not heard the last word yet. */
-        ub_timers_set(timers_of(brain, request->worker), index_of(brain, request), now + 1);
-        return;
-    }
-    if (request->state == REQUEST_STREAMING) {
-        if (now >= wake_of(brain, request)) {
-            stalled(brain, request, now, random);
-        }
-    } else if (now >= request->deadline) {
-        out_of_time(brain, request, now, random);
-    } else if (request->state == REQUEST_TRYING) {
-        struct run *run = &request->run[0];
-        if (now >= run->deadline && !gets_more_time(brain, request, run, now)) {
-            too_late(brain, request, run, now, random);
-        }
-    } else if (now >= ub_ns_min(request->wait_until, request->line_until)) {
-        look_again(brain, request, now, random);
-    }
-    bool waits = request->state == REQUEST_TRYING || request->state == REQUEST_WAITING ||
-                 request->state == REQUEST_BACKING_OFF;
-    if (waits && now >= request->heartbeat_at) {
-        beat(brain, request, now);
-    }
     arm(brain, request);
 }

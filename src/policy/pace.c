@@ -9,6 +9,8 @@
 #define DEVIATIONS    4.0
 #define PEAK_TAU_NS   (10.0 * (double)UB_SECOND)
 #define RESPONSE_GAIN 0.1
+#define P95_GAIN      2.0
+#define P95_SAMPLES   20u
 
 /* Before the slope is learned: 0.25 ms a token (a slow engine in PERFORMANCE figures), for what a
  * prompt has above 2,000 tokens. */
@@ -76,12 +78,25 @@ static void wait_add(struct ub_pace *pace, double wait_ns)
     pace->wait_ns += MEAN_GAIN * miss;
 }
 
+/* One step of stochastic approximation (Robbins and Monro, 1951): up by nineteen when a sample is above,
+ * down by one when it is below, in units that follow the spread. */
+static void p95_add(struct ub_pace *pace, double wait_ns)
+{
+    if (pace->samples == 0) {
+        pace->p95_ns = 2 * wait_ns;
+        return;
+    }
+    double step = P95_GAIN * (pace->dev_ns + 0.01 * pace->wait_ns);
+    pace->p95_ns += wait_ns > pace->p95_ns ? 0.95 * step : -0.05 * step;
+}
+
 static void sample(struct ub_pace *pace, uint32_t prompt_tokens, double took_ns, ub_ns now)
 {
     line_add(&pace->prefill, (double)prompt_tokens, took_ns);
     double wait_ns = took_ns - prefill_ns(pace, prompt_tokens);
     wait_ns = wait_ns > 0.0 ? wait_ns : 0.0;
     peak_add(pace, wait_ns, now);
+    p95_add(pace, wait_ns);
     wait_add(pace, wait_ns);
     pace->samples += pace->samples < UINT32_MAX;
 }
@@ -89,6 +104,23 @@ static void sample(struct ub_pace *pace, uint32_t prompt_tokens, double took_ns,
 void ub_pace_first(struct ub_pace *pace, uint32_t prompt_tokens, ub_ns took_ns, ub_ns now)
 {
     sample(pace, prompt_tokens, (double)took_ns, now);
+}
+
+void ub_pace_at_least(struct ub_pace *pace, uint32_t prompt_tokens, ub_ns waited_ns, ub_ns now)
+{
+    double wait_ns = (double)waited_ns - prefill_ns(pace, prompt_tokens);
+    if (pace->samples > 0 && wait_ns > peak_now(pace, now)) {
+        peak_add(pace, wait_ns, now);
+    }
+}
+
+ub_ns ub_pace_95(const struct ub_pace *pace, uint32_t prompt_tokens)
+{
+    if (pace->samples < P95_SAMPLES) {
+        return 0;
+    }
+    double usual = pace->p95_ns > pace->wait_ns ? pace->p95_ns : pace->wait_ns;
+    return (ub_ns)(usual + prefill_ns(pace, prompt_tokens)) + 1;
 }
 
 void ub_pace_late(struct ub_pace *pace, uint32_t prompt_tokens, ub_ns waited_ns, ub_ns now)

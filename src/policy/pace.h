@@ -28,12 +28,15 @@ struct ub_pace {
     ub_ns peak_at;
     double response_ns; /* smoothed time of complete answers, for dynamic_weight */
     uint32_t samples;
+    double p95_ns; /* of the waiting: 95 of 100 stay below */
 };
 
 /* The first payload of a stream came after `took_ns`. */
 void ub_pace_first(struct ub_pace *pace, uint32_t prompt_tokens, ub_ns took_ns, ub_ns now);
 /* It had not come after `waited_ns`: the true time is longer. Doubles the deadline. */
 void ub_pace_late(struct ub_pace *pace, uint32_t prompt_tokens, ub_ns waited_ns, ub_ns now);
+/* It had not come after `waited_ns`, and we did not wait for it: only balancing learns from that. */
+void ub_pace_at_least(struct ub_pace *pace, uint32_t prompt_tokens, ub_ns waited_ns, ub_ns now);
 /* A complete answer of `tokens_out` (0 = unknown): `took_ns` in all, `generated_ns` since the first
  * payload (0: an answer in one piece, which then also counts as a sample of the first payload). */
 void ub_pace_done(struct ub_pace *pace, uint32_t prompt_tokens, uint32_t tokens_out, ub_ns took_ns,
@@ -41,6 +44,8 @@ void ub_pace_done(struct ub_pace *pace, uint32_t prompt_tokens, uint32_t tokens_
 
 /* Expected time to the first payload; 0 = nothing learned yet. */
 ub_ns ub_pace_expect(const struct ub_pace *pace, uint32_t prompt_tokens, ub_ns now);
+/* In which 95 of 100 first payloads come; 0 = not known yet. */
+ub_ns ub_pace_95(const struct ub_pace *pace, uint32_t prompt_tokens);
 /* Time that the prompt itself takes; a cautious guess before anything is learned. */
 ub_ns ub_pace_prefill(const struct ub_pace *pace, uint32_t prompt_tokens);
 /* Time per output token; 0 = not learned yet. */

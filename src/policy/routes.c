@@ -16,6 +16,7 @@ struct ub_model_policy ub_model_policy_default(void)
         .slot_wait_ns = 60 * UB_SECOND,
         .heartbeat_after_ns = 10 * UB_SECOND,
         .heartbeat_every_ns = 10 * UB_SECOND,
+        .hedge_budget = 0.02,
         .retry =
             {
                 .attempts = 4,

@@ -58,6 +58,7 @@ struct ub_model_policy {
     ub_ns slot_wait_ns;       /* longest wait for a free slot, over all tries of a request */
     ub_ns heartbeat_after_ns; /* first heartbeat comment of a waiting stream; 0 = none */
     ub_ns heartbeat_every_ns;
+    double hedge_budget; /* hedges per first attempt (0.02); 0 = never two at a time */
     struct ub_retry_policy retry;
 };
 
@@ -74,6 +75,7 @@ struct ub_model_policy {
     X(ns, slot_wait_ns)       \
     X(ns, heartbeat_after_ns) \
     X(ns, heartbeat_every_ns) \
+    X(real, hedge_budget)     \
     X(u32, retry.attempts)    \
     X(ns, retry.base_ns)      \
     X(ns, retry.cap_ns)       \

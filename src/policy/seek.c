@@ -104,6 +104,7 @@ static bool pays(struct ub_brain *brain, const struct request *request, const st
     if (request->attempt == 0) {
         ub_budget_first(models, retry);
         ub_budget_first(theirs, retry);
+        race_first(brain, request);
         return true;
     }
     if (is_free_of_charge(brain, request, target)) {

@@ -79,8 +79,9 @@ struct model {
     uint32_t refs; /* routes of it */
     uint32_t waiting;
     struct line line[UB_TRAFFIC_CLASSES];
-    double tokens_out; /* mean of complete answers */
-    struct ub_budget budget;
+    double tokens_out;       /* mean of complete answers */
+    struct ub_budget budget; /* of retries */
+    struct ub_budget hedges;
 };
 
 struct tier {
@@ -146,9 +147,11 @@ struct tried {
 struct run {
     uint16_t target; /* 0: none */
     uint8_t number;
-    bool trial; /* its breaker's */
+    bool trial;  /* its breaker's */
+    bool queues; /* its upstream has let it in, and only says that it waits */
     ub_ns started_at;
     ub_ns deadline; /* to the first payload */
+    ub_ns race_at;  /* when another one is asked as well; UB_NEVER */
 };
 
 #define RUNS_MAX 2 /* of one request at the same time; past the commit point it is one */
@@ -278,6 +281,12 @@ static inline struct request *request_of(const struct ub_brain *brain, uint32_t 
     return (struct request *)at_offset(brain, brain->request_at) + index;
 }
 
+static inline const struct ub_model_policy *policy_of(const struct ub_brain *brain,
+                                                      const struct request *request)
+{
+    return &route_of(brain, request->route)->policy;
+}
+
 static inline uint32_t index_of(const struct ub_brain *brain, const struct request *request)
 {
     return (uint32_t)(request - request_of(brain, 0));
@@ -382,11 +391,36 @@ void start_attempt(struct ub_brain *brain, struct request *request, struct choic
 void end_attempt(struct ub_brain *brain, struct request *request, struct run *run);
 void cancel_attempt(struct ub_brain *brain, struct request *request, struct run *run,
                     enum ub_error error, enum ub_reason reason);
+/* The same for every attempt that runs; writes them to `ended` and returns how many. */
+uint32_t cancel_all(struct ub_brain *brain, struct request *request, enum ub_error error,
+                    enum ub_reason reason, struct run ended[RUNS_MAX]);
+/* When all is settled with the request: others may have the slot, or the whole line a target whose
+ * breaker has closed. */
+void after_attempt(struct ub_brain *brain, uint16_t target, bool closed, ub_ns now,
+                   struct ub_random *random);
+void after_attempts(struct ub_brain *brain, const struct run *ended, uint32_t count, ub_ns now,
+                    struct ub_random *random);
 void learn_success(struct ub_brain *brain, struct run *run, ub_ns now);
 void learn_served(struct target *target, ub_ns started_at);
 void learn_failure(struct ub_brain *brain, struct request *request, struct run *run,
                    enum ub_error error, ub_ns not_before, ub_ns now, struct ub_random *random);
+void count_error(struct target *target, double failed, ub_ns now);
+/* Is this one well, free, and not asked yet? */
+bool could_take(const struct ub_brain *brain, const struct request *request, uint16_t target,
+                ub_ns now);
 bool has_alternative(const struct ub_brain *brain, const struct request *request, ub_ns now);
+
+/* race.c: a second attempt beside the first. */
+void race_first(struct ub_brain *brain, const struct request *request); /* earns its share */
+/* When another one is asked beside this run if nothing more is heard; UB_NEVER. */
+ub_ns race_after(const struct ub_brain *brain, const struct request *request,
+                 const struct run *run);
+void race_queued(struct ub_brain *brain, struct request *request, struct run *run, ub_ns now);
+void race(struct ub_brain *brain, struct request *request, ub_ns now, struct ub_random *random);
+/* Cancels the other run, if there is one; returns its target, 0 = none. The winner is run[0]
+ * afterwards. */
+uint16_t race_won(struct ub_brain *brain, struct request *request, const struct run *winner,
+                  ub_ns now);
 
 /* seek.c: the next attempt, or a place in the line, or a pause, or giving up. */
 void seek(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
@@ -417,12 +451,19 @@ void life_first_payload(struct ub_brain *brain, struct request *request, struct 
                         struct ub_random *random);
 void life_progress(struct request *request, ub_ns now);
 void life_answered(struct ub_brain *brain, struct request *request, ub_ns now);
+void life_queued(struct ub_brain *brain, struct request *request, struct run *run, ub_ns now);
 void life_ended(struct ub_brain *brain, struct request *request, struct run *run,
                 const struct ub_ending *ending, ub_ns now, struct ub_random *random);
 void life_client_left(struct ub_brain *brain, struct request *request, enum ub_error error,
                       ub_ns now, struct ub_random *random);
 void life_slot_freed(struct ub_brain *brain, struct request *request, ub_ns now,
                      struct ub_random *random);
+/* Its terminal action. `run` was the last attempt, as a copy; NULL when there never was one. */
+void finish(struct ub_brain *brain, struct request *request, const struct run *run,
+            enum ub_action_type type, enum ub_error error, enum ub_reason reason);
+
+/* watch.c: what time alone does to a request. */
+void arm(struct ub_brain *brain, struct request *request); /* its timer, for what comes next */
 void life_woken(struct ub_brain *brain, struct request *request, ub_ns now,
                 struct ub_random *random);
 

@@ -106,20 +106,27 @@ static void on_arrived(struct ub_checker *c, const struct ub_brain *brain,
     }
 }
 
-/* The request that the event is about, when it is about its running attempt. */
+static uint32_t bit(uint8_t attempt)
+{
+    return attempt < 32 ? 1u << attempt : 0;
+}
+
+/* The request that the event is about, when it is about an attempt that runs. */
 static struct request_kept *running_one(struct ub_checker *c, const struct ub_event *event)
 {
     struct request_kept *r = &c->request[event->request.slot];
     bool same = r->alive && r->generation == event->request.generation;
-    return same && r->running != 0 && r->running == event->attempt ? r : NULL;
+    return same && (r->running & bit(event->attempt)) != 0 ? r : NULL;
 }
 
-static void stop_running(struct ub_checker *c, struct request_kept *r, enum ub_error error)
+static void stop_running(struct ub_checker *c, struct request_kept *r, uint8_t attempt,
+                         enum ub_error error)
 {
-    ub_checker_hear(c, r, error);
-    r->error[(r->running - 1) % ATTEMPTS_KEPT] = (uint8_t)error;
-    r->running = 0;
-    c->inflight[r->upstream]--;
+    uint16_t upstream = r->upstream_of[(attempt - 1) % ATTEMPTS_KEPT];
+    ub_checker_hear(c, r, upstream, error);
+    r->error[(attempt - 1) % ATTEMPTS_KEPT] = (uint8_t)error;
+    r->running &= ~bit(attempt);
+    c->inflight[upstream]--;
 }
 
 static void sweep(struct ub_checker *c, ub_ns now)
@@ -150,27 +157,28 @@ void ub_checker_event(struct ub_checker *c, const struct ub_brain *brain,
     case UB_EV_FIRST_PAYLOAD:
         r = running_one(c, event);
         if (r != NULL) {
-            r->first_said = r->running;
-            ub_checker_hear(c, r, UB_ERR_OK); /* for a trial that is the verdict */
+            r->first_said |= bit(event->attempt);
+            /* for a trial that is the verdict */
+            ub_checker_hear(c, r, r->upstream_of[(event->attempt - 1) % ATTEMPTS_KEPT], UB_ERR_OK);
         }
         break;
     case UB_EV_ANSWERED:
         r = running_one(c, event);
-        if (r != NULL && r->first_said == r->running) {
-            r->said_all = r->running;
+        if (r != NULL) {
+            r->said_all |= r->first_said & bit(event->attempt);
         }
         break;
     case UB_EV_PROGRESS:
         r = running_one(c, event);
         if (r != NULL) {
-            r->said_all = 0;
+            r->said_all &= ~bit(event->attempt);
         }
         break;
     case UB_EV_ENDED:
         r = running_one(c, event);
         if (r != NULL) {
-            r->complete = event->ended.error == UB_ERR_OK ? r->running : 0;
-            stop_running(c, r, event->ended.error);
+            r->complete = event->ended.error == UB_ERR_OK ? event->attempt : r->complete;
+            stop_running(c, r, event->attempt, event->ended.error);
         }
         break;
     case UB_EV_CLIENT_LEFT:
@@ -208,6 +216,36 @@ static void check_place(struct ub_checker *c, const struct request_kept *r, uint
                             upstream);
         }
     }
+}
+
+/* A second attempt beside one that runs. That one may have ended while the action waited. */
+static bool check_race(struct ub_checker *c, const struct request_kept *r,
+                       const struct ub_action *action)
+{
+    if (action->reason != UB_WHY_HEDGE && action->reason != UB_WHY_QUEUED_THERE) {
+        return false;
+    }
+    if ((r->running & (r->running - 1)) != 0 || r->model->policy.hedge_budget <= 0) {
+        ub_checker_fail(c, "START of one more attempt beside those that run");
+    }
+    for (uint32_t i = 0; i < r->attempts && i < ATTEMPTS_KEPT; i++) {
+        if ((r->running & bit((uint8_t)(i + 1))) != 0 && r->upstream_of[i] == action->upstream) {
+            ub_checker_fail(c, "START on upstream %u, where an attempt of the request runs",
+                            action->upstream);
+        }
+    }
+    return true;
+}
+
+static void check_first(struct ub_checker *c, const struct request_kept *r,
+                        const struct ub_action *action)
+{
+    if (r->running != 0) {
+        ub_checker_fail(c, "START of attempt %u while others run", action->attempt);
+    }
+    if (r->complete != 0) {
+        ub_checker_fail(c, "START of a request that is answered already");
+    }
     if (r->attempts > 0 &&
         ub_error_class(r->error[(r->attempts - 1) % ATTEMPTS_KEPT]) == UB_CLASS_CLIENT) {
         ub_checker_fail(c, "START after the client's own fault");
@@ -221,9 +259,12 @@ static void on_start(struct ub_checker *c, struct request_kept *r, const struct 
         ub_checker_fail(c, "START of a request whose model nobody knows");
         return;
     }
-    if (r->running != 0 || action->attempt != r->attempts + 1) {
-        ub_checker_fail(c, "START of attempt %u after %u attempts, running %u", action->attempt,
-                        r->attempts, r->running);
+    if (action->attempt != r->attempts + 1) {
+        ub_checker_fail(c, "START of attempt %u after %u attempts", action->attempt, r->attempts);
+    }
+    bool races = check_race(c, r, action);
+    if (!races) {
+        check_first(c, r, action);
     }
     if (r->attempts >= r->model->policy.retry.attempts) {
         ub_checker_fail(c, "more attempts than the policy's %u", r->model->policy.retry.attempts);
@@ -231,8 +272,8 @@ static void on_start(struct ub_checker *c, struct request_kept *r, const struct 
     if (r->attempts > 0 && !r->can_retry) {
         ub_checker_fail(c, "START again of a body that cannot be sent again");
     }
-    if (r->committed || r->complete != 0) {
-        ub_checker_fail(c, "START of a request that is answered already");
+    if (r->committed) {
+        ub_checker_fail(c, "START of a request whose answer has begun");
     }
     if (now > ub_ns_after(r->deadline, c->slack_ns)) {
         ub_checker_fail(c, "START after the request's deadline");
@@ -241,19 +282,18 @@ static void on_start(struct ub_checker *c, struct request_kept *r, const struct 
     if (c->broken[0] != '\0') {
         return;
     }
-    ub_checker_pay(c, r, action->upstream, now);
+    ub_checker_pay(c, r, action->upstream, races, now);
     r->attempts++;
-    r->running = action->attempt;
-    r->upstream = action->upstream;
+    r->running |= bit(action->attempt);
     r->upstream_of[(r->attempts - 1) % ATTEMPTS_KEPT] = action->upstream;
     c->inflight[action->upstream]++;
 }
 
-/* Did its last attempt say all and then break off, or nothing more? */
+/* Did the attempt that spoke say all and then break off, or nothing more? */
 static bool only_end_missing(const struct request_kept *r)
 {
-    uint8_t error = r->attempts == 0 ? 0 : r->error[(r->attempts - 1) % ATTEMPTS_KEPT];
-    return r->said_all != 0 && r->said_all == r->attempts &&
+    uint8_t error = r->speaker == 0 ? 0 : r->error[(r->speaker - 1) % ATTEMPTS_KEPT];
+    return (r->said_all & bit(r->speaker)) != 0 &&
            (error == UB_ERR_TRUNCATED || error == UB_ERR_RESET || error == UB_ERR_STALLED);
 }
 
@@ -261,7 +301,7 @@ static void on_terminal(struct ub_checker *c, struct request_kept *r,
                         const struct ub_action *action, ub_ns now)
 {
     if (r->running != 0) {
-        ub_checker_fail(c, "a request is over while its attempt %u runs", r->running);
+        ub_checker_fail(c, "a request is over while attempts of it run");
     }
     if (!r->committed && now > ub_ns_after(r->deadline, c->slack_ns)) {
         ub_checker_fail(c, "an answer after the request's deadline");
@@ -318,18 +358,19 @@ static void on_heartbeat(struct ub_checker *c, struct request_kept *r, ub_ns now
  * listen to it any more. */
 static void on_cancel(struct ub_checker *c, struct request_kept *r, const struct ub_action *action)
 {
-    if (action->attempt == 0 || action->attempt != r->attempts) {
+    if (action->attempt == 0 || action->attempt > r->attempts) {
         ub_checker_fail(c, "CANCEL of attempt %u of %u", action->attempt, r->attempts);
         return;
     }
-    if (r->running != 0) {
-        stop_running(c, r, action->error);
+    uint16_t upstream = r->upstream_of[(action->attempt - 1) % ATTEMPTS_KEPT];
+    if ((r->running & bit(action->attempt)) != 0) {
+        stop_running(c, r, action->attempt, action->error);
     } else {
-        ub_checker_hear(c, r, UB_ERR_OK); /* nobody listened to its end... */
-        ub_checker_hear(c, r, action->error);
+        ub_checker_hear(c, r, upstream, UB_ERR_OK); /* nobody listened to its end... */
+        ub_checker_hear(c, r, upstream, action->error);
     }
     r->error[(action->attempt - 1) % ATTEMPTS_KEPT] = (uint8_t)action->error;
-    r->complete = 0;
+    r->complete = r->complete == action->attempt ? 0 : r->complete;
 }
 
 static void check_idle_slots(struct ub_checker *c, const struct ub_brain *brain)
@@ -383,10 +424,11 @@ void ub_checker_action(struct ub_checker *c, const struct ub_action *action, ub_
         on_start(c, r, action, now);
         break;
     case UB_ACT_FORWARD:
-        if (r->committed || action->attempt == 0 || r->first_said != action->attempt) {
+        if (r->committed || action->attempt == 0 || (r->first_said & bit(action->attempt)) == 0) {
             ub_checker_fail(c, "FORWARD of attempt %u without its first payload", action->attempt);
         }
         r->committed = true;
+        r->speaker = action->attempt;
         break;
     case UB_ACT_HEARTBEAT:
         on_heartbeat(c, r, now);

@@ -4,7 +4,8 @@
  * brain. The first promise that is broken is kept as words; later ones are its consequences.
  *
  * Promises: a reason with every action; one terminal action per request and no attempt running
- * after it; attempts numbered from 1, one at a time, no more than the policy's; START only on
+ * after it; attempts numbered from 1, no more than the policy's, one at a time or a second one beside it at another
+ * upstream until one of them speaks; START only on
  * upstreams of the routes that the request arrived with, never over a known concurrency, never twice
  * on a silent one, never after a client's fault, never again for a body that cannot be sent again;
  * FORWARD once; CUT only after it, ANSWER only before; FINISH only for a complete answer, or after

@@ -50,13 +50,14 @@ static uint64_t model_bit(const struct request_kept *r)
     return 1ull << (r->model->key % 64);
 }
 
-void ub_checker_hear(struct ub_checker *c, const struct request_kept *r, enum ub_error error)
+void ub_checker_hear(struct ub_checker *c, const struct request_kept *r, uint16_t upstream,
+                     enum ub_error error)
 {
     if (ub_error_blames(error)) {
-        c->bad[r->upstream] |= model_bit(r);
-        c->bad_new[r->upstream] |= model_bit(r);
+        c->bad[upstream] |= model_bit(r);
+        c->bad_new[upstream] |= model_bit(r);
     } else if (error == UB_ERR_OK) {
-        c->bad[r->upstream] &= ~model_bit(r);
+        c->bad[upstream] &= ~model_bit(r);
     }
 }
 
@@ -67,7 +68,11 @@ static bool may_be_free(const struct ub_checker *c, const struct request_kept *r
 {
     bool known = c->concurrency[upstream] != 0 || c->routes_new;
     bool good = ((c->bad[upstream] & ~c->bad_new[upstream]) & model_bit(r)) == 0;
-    return known && good && ub_error_is_quick(r->error[(r->attempts - 1) % ATTEMPTS_KEPT]);
+    bool refused = false; /* by one of them: two may have ended in either order */
+    for (uint32_t i = 0; i < r->attempts && i < ATTEMPTS_KEPT; i++) {
+        refused |= ub_error_is_quick(r->error[i]);
+    }
+    return known && good && refused;
 }
 
 static void charge(struct ub_checker *c, struct budget_kept *b, const char *whose, ub_ns now)
@@ -82,7 +87,8 @@ static void charge(struct ub_checker *c, struct budget_kept *b, const char *whos
     }
 }
 
-void ub_checker_pay(struct ub_checker *c, struct request_kept *r, uint16_t upstream, ub_ns now)
+void ub_checker_pay(struct ub_checker *c, struct request_kept *r, uint16_t upstream, bool races,
+                    ub_ns now)
 {
     struct budget_kept *models = budget_of(c, r->model->key);
     struct budget_kept *theirs = budget_of(c, c->slot_key[upstream]);
@@ -97,7 +103,7 @@ void ub_checker_pay(struct ub_checker *c, struct request_kept *r, uint16_t upstr
         return;
     }
     c->extras++;
-    if (!may_be_free(c, r, upstream)) {
+    if (races || !may_be_free(c, r, upstream)) {
         c->charged++;
         charge(c, models, "a model", now);
         charge(c, theirs, "an upstream", now);

@@ -27,12 +27,12 @@ struct request_kept {
     bool heartbeat;
     bool can_retry;
     uint16_t worker;
-    uint16_t upstream; /* of the running attempt */
     uint8_t attempts;
-    uint8_t running;    /* number of the running attempt, 0 = none */
-    uint8_t complete;   /* number of the attempt that ended well, 0 = none */
-    uint8_t said_all;   /* number of the last attempt that said all of its answer */
-    uint8_t first_said; /* number of the last attempt that brought a first payload */
+    uint8_t complete;    /* number of the attempt that ended well, 0 = none */
+    uint8_t speaker;     /* number of the attempt that was forwarded, 0 = none */
+    uint32_t running;    /* bit n: attempt n runs */
+    uint32_t said_all;   /* ...has said all of its answer */
+    uint32_t first_said; /* ...has brought a first payload */
     ub_ns arrived;
     ub_ns deadline;
     ub_ns last_heartbeat;
@@ -44,7 +44,7 @@ struct request_kept {
 
 struct budget_kept { /* by the key of a model or of an upstream */
     uint64_t key;
-    double ratio, per_s;
+    double ratio, per_s; /* hedges included */
     uint64_t firsts, charged;
     uint32_t beginnings; /* how often it was taken out of the routes */
 };
@@ -82,8 +82,8 @@ void ub_checker_widen(struct ub_checker *checker, uint64_t key,
                       const struct ub_retry_policy *retry);
 void ub_checker_absent(struct ub_checker *checker, const struct ub_routes *routes);
 void ub_checker_hear(struct ub_checker *checker, const struct request_kept *request,
-                     enum ub_error error);
+                     uint16_t upstream, enum ub_error error);
 void ub_checker_pay(struct ub_checker *checker, struct request_kept *request, uint16_t upstream,
-                    ub_ns now);
+                    bool races, ub_ns now);
 
 #endif

@@ -65,7 +65,9 @@ static void keep_model(struct ub_checker *c, const struct ub_brain *brain,
             ub_checker_widen(c, key, &spec->policy.retry);
         }
     }
-    ub_checker_widen(c, spec->key, &spec->policy.retry);
+    struct ub_retry_policy extras = spec->policy.retry;
+    extras.budget += spec->policy.hedge_budget;
+    ub_checker_widen(c, spec->key, &extras);
 }
 
 void ub_checker_routes(struct ub_checker *c, const struct ub_brain *brain,

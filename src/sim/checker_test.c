@@ -23,6 +23,7 @@ static const struct ub_brain_limits limits = {.requests = 4,
  *   first:N  ok:N                    the attempt's first payload, its good end
  *   said:N  reset:N                  all of it was said; the connection breaks
  *   busy:N  fail:N  fault:N          429, 500 and 400 instead
+ *   race:N@U                         the same as start, beside one that runs
  *   start:N@U  forward:N  cancel:N   actions; beat, finish, answer, pass:N, cut, drop as well
  *   late:N                           cancelled for its silence
  *   wait:MS                          time goes by
@@ -44,8 +45,23 @@ static const struct {
     {"no outcome", "arrive start:1@0 ok:1 quiet", "has no outcome"},
     {"two outcomes", "arrive start:1@0 first:1 forward:1 ok:1 finish answer", "not alive"},
     {"an attempt after the end", "arrive answer start:1@0", "not alive"},
-    {"an attempt that goes on after the end", "arrive start:1@0 answer", "while its attempt 1"},
-    {"two attempts at a time", "arrive start:1@0 start:2@1", "running 1"},
+    {"an attempt that goes on after the end", "arrive start:1@0 answer",
+     "while attempts of it run"},
+    {"two attempts at a time", "arrive start:1@0 start:2@1", "while others run"},
+    {"a rival at the same upstream", "arrive start:1@0 race:2@0",
+     "where an attempt of the request"},
+    {"a third beside two", "paid arrive start:1@1 other arrive start:1@0 race:2@1 race:3@1",
+     "one more attempt beside"},
+    {"a race",
+     "paid arrive start:1@1 other arrive start:1@0 race:2@1 first:2 cancel:1 forward:2 ok:2 finish",
+     NULL},
+    {"a race whose loser runs on",
+     "paid arrive start:1@1 other arrive start:1@0 race:2@1 first:2 forward:2 ok:2 finish",
+     "while attempts of it run"},
+    {"a rival that nobody paid for", "arrive start:1@0 race:2@1", "overspent"},
+    {"a rival after the commit point", "arrive start:1@0 first:1 forward:1 race:2@1", "has begun"},
+    {"a rival that speaks second", "arrive start:1@0 first:1 forward:1 first:2 forward:2",
+     "FORWARD of attempt 2"},
     {"a number left out", "arrive start:2@0", "START of attempt 2 after 0"},
     {"more attempts than allowed", "arrive start:1@1 busy:1 start:2@0 busy:2 start:3@0",
      "more attempts than the policy's 2"},
@@ -73,7 +89,7 @@ static const struct {
     {"an answer without its first payload", "arrive start:1@0 forward:1", "without its first"},
     {"a second beginning", "arrive start:1@0 first:1 forward:1 forward:1", "FORWARD of attempt 1"},
     {"a retry after the commit point", "arrive start:1@0 first:1 forward:1 busy:1 start:2@1",
-     "answered already"},
+     "has begun"},
     {"a good end of a broken answer", "arrive start:1@0 first:1 forward:1 fail:1 finish",
      "without a complete"},
     {"only the end is missing", "arrive start:1@0 first:1 forward:1 said:1 reset:1 finish", NULL},
@@ -114,13 +130,13 @@ struct play {
     ub_ns now;
     struct ub_request_id id;
     uint8_t attempt;
-    bool mute; /* actions come without a reason */
+    enum ub_reason reason; /* of the actions */
 };
 
 static void act(struct play *p, struct ub_action action)
 {
     action.request = p->id;
-    action.reason = p->mute ? UB_WHY_NONE : UB_WHY_BALANCED;
+    action.reason = p->reason;
     ub_checker_action(p->checker, &action, p->now);
 }
 
@@ -201,6 +217,7 @@ static void route(struct play *p, double budget)
     model.policy.retry.attempts = 2;
     model.policy.retry.budget = budget;
     model.policy.retry.budget_per_s = 0;
+    model.policy.hedge_budget = budget > 0 ? budget : 1e-9;
     model.policy.total_ns = 10 * UB_SECOND;
     model.tier[0] = (struct ub_tier_spec){.count = 2, .member = {0, 1}};
     const struct ub_routes routes = {
@@ -222,6 +239,11 @@ static void play_word(struct play *p, const char *word, unsigned number, unsigne
     } else if (strcmp(word, "start") == 0) {
         act(p, (struct ub_action){
                    .type = UB_ACT_START, .attempt = p->attempt, .upstream = (uint16_t)upstream});
+    } else if (strcmp(word, "race") == 0) {
+        p->reason = UB_WHY_HEDGE;
+        act(p, (struct ub_action){
+                   .type = UB_ACT_START, .attempt = p->attempt, .upstream = (uint16_t)upstream});
+        p->reason = UB_WHY_BALANCED;
     } else if (strcmp(word, "first") == 0) {
         tell(p, (struct ub_event){.type = UB_EV_FIRST_PAYLOAD});
     } else if (strcmp(word, "said") == 0) {
@@ -235,7 +257,7 @@ static void play_word(struct play *p, const char *word, unsigned number, unsigne
     } else if (strcmp(word, "other") == 0 || strcmp(word, "third") == 0) {
         p->id.slot++;
     } else if (strcmp(word, "mute") == 0) {
-        p->mute = true;
+        p->reason = UB_WHY_NONE;
     } else if (strcmp(word, "many") == 0) {
         for (int i = 0; i < 256; i++) {
             tell(p, (struct ub_event){.type = UB_EV_WOKEN});
@@ -286,6 +308,7 @@ int main(void)
         struct play p = {.brain = ub_brain_init(block, &limits),
                          .checker = ub_checker_new(&limits, LATE_NS),
                          .now = NOW,
+                         .reason = UB_WHY_BALANCED,
                          .id = {.slot = 1, .generation = 1}};
         route(&p, 0);
         play(&p, rows[i].script);

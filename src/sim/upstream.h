@@ -43,6 +43,7 @@ struct ub_sim_upstream {
     ub_ns token_ns;   /* per token of the answer */
     uint32_t slots;   /* 0 = no end */
     uint32_t queue_max;
+    ub_ns keep_alive_ns; /* who waits there is told so after this long; 0 = hears nothing */
     enum ub_fault when_full;
     uint32_t context_tokens; /* longer prompts are refused; 0 = no limit */
 

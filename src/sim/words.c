@@ -49,6 +49,9 @@ void ub_words_event(struct ub_buf *out, const struct ub_names *names, const stru
     case UB_EV_ANSWERED:
         ub_buf_printf(out, " answered %u", event->attempt);
         break;
+    case UB_EV_QUEUED:
+        ub_buf_printf(out, " queued %u", event->attempt);
+        break;
     case UB_EV_ENDED:
         add_ended(out, names, event);
         break;

@@ -208,9 +208,7 @@ static void carry_out(struct ub_world *w, const struct ub_action *action)
         r->result.heartbeats++;
         break;
     case UB_ACT_CANCEL:
-        if (r->attempt != UB_SIM_NOBODY) {
-            ub_world_attempt_cancel(w, r->attempt);
-        }
+        ub_world_attempt_cancel(w, action);
         break;
     case UB_ACT_FINISH:
         if (r->result.forwarded == 0) { /* a whole answer, which goes out with its end */

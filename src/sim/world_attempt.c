@@ -1,6 +1,6 @@
 /* world_attempt.c - the life of one attempt at a model upstream.
  *
- * CONNECTED -> (QUEUED) -> FIRST -> MARK ... -> (ANSWERED) -> OVER; the fault that was drawn at the start has its
+ * CONNECTED -> (WAITS -> QUEUED) -> FIRST -> MARK ... -> (ANSWERED) -> OVER; the fault that was drawn at the start has its
  * moment at its place. An attempt has at most one entry in the agenda; `serial` tells an entry that
  * was overtaken. A cancelled attempt gives back its slot at once, its word may still come.
  */
@@ -64,11 +64,16 @@ static void leave_queue(struct ub_world *w, struct ub_sim_upstream *u, uint32_t 
     u->waiting--;
 }
 
+static bool is_queued(const struct ub_sim_attempt *a)
+{
+    return a->stage == UB_STAGE_WAITS || a->stage == UB_STAGE_QUEUED;
+}
+
 /* The upstream is done with it. */
 static void give_back(struct ub_world *w, struct ub_sim_attempt *a)
 {
     struct ub_sim_upstream *u = upstream_of(w, a);
-    if (a->stage == UB_STAGE_QUEUED) {
+    if (is_queued(a)) {
         leave_queue(w, u, (uint32_t)(a - w->attempt));
         a->stage = UB_STAGE_SILENT;
     }
@@ -134,7 +139,7 @@ void ub_world_attempt_start(struct ub_world *w, const struct ub_action *action)
         .number = action->attempt,
     };
     struct ub_sim_request *r = &w->request[request];
-    r->attempt = (uint32_t)(a - w->attempt);
+    r->running[r->running[0] != UB_SIM_NOBODY] = (uint32_t)(a - w->attempt);
     struct ub_sim_upstream *u = upstream_of(w, a);
     u->started++;
     a->fault = (uint8_t)ub_sim_upstream_fault(u, r->ask.prompt_tokens, w->now, &w->models_random);
@@ -180,6 +185,9 @@ static void connected(struct ub_world *w, struct ub_sim_attempt *a)
         }
         u->last_waiting = index;
         u->waiting++;
+        if (u->keep_alive_ns != 0) {
+            plan(w, a, UB_STAGE_WAITS, w->now + u->keep_alive_ns);
+        }
     } else {
         a->fault = (uint8_t)u->when_full;
         refuse(w, a, 0);
@@ -288,8 +296,10 @@ static void say(struct ub_world *w, struct ub_sim_attempt *a, enum ub_event_type
 static void unlink_request(struct ub_world *w, const struct ub_sim_attempt *a)
 {
     struct ub_sim_request *r = &w->request[a->request];
-    if (r->attempt == (uint32_t)(a - w->attempt)) {
-        r->attempt = UB_SIM_NOBODY;
+    for (size_t i = 0; i < UB_COUNT(r->running); i++) {
+        if (r->running[i] == (uint32_t)(a - w->attempt)) {
+            r->running[i] = UB_SIM_NOBODY;
+        }
     }
 }
 
@@ -312,6 +322,11 @@ void ub_world_attempt_word(struct ub_world *w, const struct ub_entry *entry)
         forget(w, &w->attempt[index]);
         return;
     }
+    if (stage == UB_STAGE_WAITS) {
+        a->stage = UB_STAGE_QUEUED;
+        say(w, a, UB_EV_QUEUED);
+        return;
+    }
     say(w, a,
         stage == UB_STAGE_FIRST      ? UB_EV_FIRST_PAYLOAD
         : stage == UB_STAGE_ANSWERED ? UB_EV_ANSWERED
@@ -329,7 +344,7 @@ void ub_world_attempt_word(struct ub_world *w, const struct ub_entry *entry)
     }
 }
 
-void ub_world_attempt_cancel(struct ub_world *w, uint32_t index)
+static void cancel(struct ub_world *w, uint32_t index)
 {
     struct ub_sim_attempt *a = &w->attempt[index];
     unlink_request(w, a);
@@ -344,6 +359,19 @@ void ub_world_attempt_cancel(struct ub_world *w, uint32_t index)
     }
 }
 
+/* Nothing happens when it is over already. */
+void ub_world_attempt_cancel(struct ub_world *w, const struct ub_action *action)
+{
+    const struct ub_sim_request *r = &w->request[w->by_request_slot[action->request.slot]];
+    for (size_t i = 0; i < UB_COUNT(r->running); i++) {
+        uint32_t index = r->running[i];
+        if (index != UB_SIM_NOBODY && w->attempt[index].number == action->attempt) {
+            cancel(w, index);
+            return;
+        }
+    }
+}
+
 /* The process behind the upstream is gone: whoever is connected hears a reset. */
 void ub_world_attempts_reset(struct ub_world *w, uint32_t upstream)
 {
@@ -353,7 +381,7 @@ void ub_world_attempts_reset(struct ub_world *w, uint32_t upstream)
             continue;
         }
         struct ub_sim_upstream *u = upstream_of(w, a);
-        if (a->stage == UB_STAGE_QUEUED) {
+        if (is_queued(a)) {
             leave_queue(w, u, i);
         }
         if (a->running) {

@@ -19,7 +19,8 @@ enum ub_happening {                 /* ub_entry.what; `who` is... */
 enum ub_stage { /* what an attempt's next entry is */
                 UB_STAGE_FREE,
                 UB_STAGE_CONNECTED,
-                UB_STAGE_QUEUED, /* waits at the upstream; no entry */
+                UB_STAGE_WAITS,  /* waits at the upstream, which will say so */
+                UB_STAGE_QUEUED, /* the same; no entry */
                 UB_STAGE_SILENT, /* no entry either */
                 UB_STAGE_FIRST,
                 UB_STAGE_MARK,
@@ -49,7 +50,7 @@ struct ub_sim_request {
     struct ub_ask ask;
     struct ub_request_id id;
     struct ub_sim_result result;
-    uint32_t attempt; /* the running one, UB_SIM_NOBODY = none */
+    uint32_t running[2]; /* attempts, UB_SIM_NOBODY = none */
     uint16_t worker;
     bool alive;
 };
@@ -106,7 +107,7 @@ void ub_world_request_over(struct ub_world *world, struct ub_sim_request *reques
 
 /* world_attempt.c */
 void ub_world_attempt_start(struct ub_world *world, const struct ub_action *action);
-void ub_world_attempt_cancel(struct ub_world *world, uint32_t attempt);
+void ub_world_attempt_cancel(struct ub_world *world, const struct ub_action *action);
 void ub_world_attempt_word(struct ub_world *world, const struct ub_entry *entry);
 void ub_world_attempts_reset(struct ub_world *world, uint32_t upstream);
 

@@ -18,6 +18,16 @@ static void unasked_probe(struct ub_world *w, struct ub_random *random)
     ub_world_say(w, &event);
 }
 
+static bool runs(const struct ub_world *w, const struct ub_sim_request *r, uint8_t attempt)
+{
+    for (size_t i = 0; i < UB_COUNT(r->running); i++) {
+        if (r->running[i] != UB_SIM_NOBODY && w->attempt[r->running[i]].number == attempt) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A word about a request that is over, or about an attempt that is. */
 static void late_word(struct ub_world *w, struct ub_random *random)
 {
@@ -25,13 +35,15 @@ static void late_word(struct ub_world *w, struct ub_random *random)
         return;
     }
     const struct ub_sim_request *r = &w->request[ub_random_below(random, w->request_count)];
-    uint32_t over = r->attempt == UB_SIM_NOBODY ? r->result.attempts : r->result.attempts - 1;
-    if (r->id.generation == 0 || over == 0) {
+    if (r->id.generation == 0 || r->result.attempts == 0) {
         return;
     }
     struct ub_event event = {.request = r->id,
-                             .attempt = (uint8_t)(1 + ub_random_below(random, over))};
-    switch (ub_random_below(random, r->alive ? 4 : 5)) {
+                             .attempt = (uint8_t)(1 + ub_random_below(random, r->result.attempts))};
+    if (runs(w, r, event.attempt)) {
+        return;
+    }
+    switch (ub_random_below(random, r->alive ? 5 : 6)) {
     case 0:
         event.type = UB_EV_FIRST_PAYLOAD;
         break;
@@ -42,6 +54,9 @@ static void late_word(struct ub_world *w, struct ub_random *random)
         event.type = UB_EV_ANSWERED;
         break;
     case 3:
+        event.type = UB_EV_QUEUED;
+        break;
+    case 4:
         event.type = UB_EV_ENDED;
         event.ended.error = (enum ub_error)ub_random_below(random, UB_ERR_COUNT);
         break;

@@ -20,7 +20,8 @@ uint32_t ub_world_ask(struct ub_world *w, struct ub_ask ask)
     ask.prompt_tokens = ask.prompt_tokens == 0 ? 100 : ask.prompt_tokens;
     ask.answer_tokens = ask.answer_tokens == 0 ? 50 : ask.answer_tokens;
     uint32_t index = w->request_count++;
-    w->request[index] = (struct ub_sim_request){.ask = ask, .attempt = UB_SIM_NOBODY};
+    w->request[index] =
+        (struct ub_sim_request){.ask = ask, .running = {UB_SIM_NOBODY, UB_SIM_NOBODY}};
     w->pending++;
     struct ub_entry entry = {
         .at = ub_ns_max(w->now, w->options.origin + ask.at), .what = UB_HAP_ARRIVAL, .who = index};

@@ -92,6 +92,7 @@ static void draw_upstream(struct ub_storm *s, uint32_t index)
     u->refuse_ns = still || chance(s, 0.3) ? 0 : span(s, UB_US, 100 * UB_MS);
     u->slots = chance(s, 0.4) ? 1 + below(s, 6) : 0;
     u->queue_max = below(s, 6);
+    u->keep_alive_ns = chance(s, 0.5) ? span(s, UB_MS, UB_SECOND) : 0;
     u->when_full = chance(s, 0.5) ? UB_FAULT_BUSY_503 : UB_FAULT_THROTTLED;
     u->context_tokens = chance(s, 0.1) ? 1000 : 0;
     if (s->kind == UB_STORM_LINES) {
@@ -135,6 +136,7 @@ static void draw_policy(struct ub_storm *s, struct ub_model_policy *p)
     p->slot_wait_ns = chance(s, 0.2) ? 0 : span(s, UB_MS, 10 * UB_SECOND);
     p->heartbeat_after_ns = chance(s, 0.2) ? 0 : span(s, 50 * UB_MS, 10 * UB_SECOND);
     p->heartbeat_every_ns = span(s, 50 * UB_MS, 10 * UB_SECOND);
+    p->hedge_budget = chance(s, 0.2) ? 0 : ub_random_unit(&s->random);
     p->retry.attempts = 1 + below(s, 8);
     p->retry.base_ns = span(s, UB_MS, UB_SECOND);
     p->retry.cap_ns = p->retry.base_ns + span(s, UB_MS, 20 * UB_SECOND);
