@@ -1,0 +1,176 @@
+#include "policy/gradient.h"
+
+#include "base/real.h"
+
+#define TOLERANCE     1.5
+#define GRADIENT_LOW  0.5
+#define SMOOTHING     0.2
+#define STREAK_MAX    4 /* the smoothing is 1 by then */
+#define LONG_SAMPLES  600.0
+#define LONG_FALL     0.95                    /* what was usual twice as long ago is outdated */
+#define NOTICEABLE_NS ((double)(250 * UB_MS)) /* the default patience */
+#define WINDOW_MAX    10u
+#define WINDOW_NS     (100 * UB_MS)
+#define WINDOW_FEW_NS UB_SECOND
+#define CUT           0.9
+#define SHARE_GAIN    0.1
+#define SHARE_NOISE   0.2 /* two refusals in a row are below this, three are above */
+#define SHARE_AGAIN   0.3
+#define SHARE_SURE    0.5 /* believed although little is in flight */
+#define HOLD_NS       (10 * UB_SECOND)
+#define NOISE         10u /* one refusal in so many calls */
+
+static double square_root(double x)
+{
+    return ub_exp(0.5 * ub_log(x));
+}
+
+static void begin_window(struct ub_gradient *g, ub_ns now)
+{
+    g->since = now;
+    g->sum_ns = 0;
+    g->count = g->refused = g->peak = 0;
+}
+
+static void change(struct ub_gradient *g, double limit, ub_ns now)
+{
+    g->limit = limit > UB_GRADIENT_MIN ? limit : UB_GRADIENT_MIN;
+    g->limit = g->limit < UB_GRADIENT_MAX ? g->limit : 0;
+    g->changed_at = now;
+}
+
+/* From where a limit comes when there was none. */
+static double limit_or(const struct ub_gradient *g, uint32_t inflight)
+{
+    double used = inflight > UB_GRADIENT_FIRST ? (double)inflight : UB_GRADIENT_FIRST;
+    return g->limit > 0 ? g->limit : used;
+}
+
+static bool is_used(const struct ub_gradient *g, uint32_t inflight)
+{
+    double least = g->limit > 0 ? g->limit / 2 : UB_GRADIENT_MIN;
+    return (double)inflight >= least;
+}
+
+static bool is_window_over(const struct ub_gradient *g, ub_ns now)
+{
+    if (now - g->since >= WINDOW_FEW_NS) {
+        return true;
+    }
+    double quarter = g->limit / 4;
+    bool enough = g->limit > 0 && (double)g->count >= quarter;
+    return (enough || g->count >= WINDOW_MAX) && now - g->since >= WINDOW_NS;
+}
+
+static void learn_usual(struct ub_gradient *g, double mean_ns)
+{
+    double count = (double)g->count;
+    g->samples = g->samples + count < LONG_SAMPLES ? g->samples + count : LONG_SAMPLES;
+    g->usual_ns += count / g->samples * (mean_ns - g->usual_ns);
+    if (g->usual_ns > 2 * mean_ns + NOTICEABLE_NS) {
+        g->usual_ns *= LONG_FALL;
+    }
+}
+
+/* 1, or less when the waiting is longer than usual. */
+static double gradient_of(const struct ub_gradient *g, double mean_ns)
+{
+    if (g->samples == 0) {
+        return 1.0;
+    }
+    double gradient = TOLERANCE * (g->usual_ns + NOTICEABLE_NS) / (mean_ns + NOTICEABLE_NS);
+    gradient = gradient > GRADIENT_LOW ? gradient : GRADIENT_LOW;
+    return gradient < 1.0 ? gradient : 1.0;
+}
+
+static double smoothing_of(int32_t streak)
+{
+    double smoothing = SMOOTHING;
+    for (int32_t i = 1; i < (streak < 0 ? -streak : streak); i++) {
+        smoothing *= 2;
+    }
+    return smoothing < 1.0 ? smoothing : 1.0;
+}
+
+static void move(struct ub_gradient *g, double gradient, ub_ns now)
+{
+    double limit = limit_or(g, g->peak);
+    double aim = gradient * limit + square_root(limit);
+    if (aim > limit && g->refused * NOISE > g->count + g->refused) {
+        g->streak = 0;
+        return;
+    }
+    if (aim > limit) {
+        g->streak = g->streak <= 0 ? 1 : g->streak < STREAK_MAX ? g->streak + 1 : STREAK_MAX;
+    } else {
+        g->streak = g->streak >= 0 ? -1 : g->streak > -STREAK_MAX ? g->streak - 1 : -STREAK_MAX;
+    }
+    double next = limit + smoothing_of(g->streak) * (aim - limit);
+    bool held = now < g->held_until && next > (double)g->fitted;
+    change(g, held ? (double)g->fitted : next, now);
+}
+
+static void end_window(struct ub_gradient *g, ub_ns now)
+{
+    double mean_ns = g->sum_ns / (double)g->count;
+    double gradient = gradient_of(g, mean_ns);
+    bool used = is_used(g, g->peak);
+    if (gradient == 1.0 || !used || g->limit == UB_GRADIENT_MIN) {
+        learn_usual(g, mean_ns);
+    }
+    if (gradient == 1.0 && g->peak > g->well_at) {
+        g->well_at = g->peak;
+    }
+    if (used && (g->limit > 0 || gradient < 1.0)) {
+        move(g, gradient, now);
+    }
+    begin_window(g, now);
+}
+
+void ub_gradient_first(struct ub_gradient *g, ub_ns wait_ns, ub_ns started_at, uint32_t inflight,
+                       ub_ns now)
+{
+    g->refused_share -= SHARE_GAIN * g->refused_share;
+    if (started_at < g->changed_at) {
+        return;
+    }
+    g->sum_ns += (double)wait_ns;
+    g->count++;
+    g->peak = inflight > g->peak ? inflight : g->peak;
+    if (is_window_over(g, now)) {
+        end_window(g, now);
+    }
+}
+
+/* Within a fiftieth. */
+static bool is_near(uint32_t a, uint32_t b)
+{
+    uint32_t apart = a > b ? a - b : b - a;
+    return apart <= 1 + b / 50;
+}
+
+void ub_gradient_refused(struct ub_gradient *g, ub_ns started_at, uint32_t inflight, ub_ns now)
+{
+    g->refused_share += SHARE_GAIN * (1.0 - g->refused_share);
+    g->refused++;
+    bool noise = g->refused_share < SHARE_NOISE;
+    bool elsewhere = !is_used(g, inflight) && g->refused_share < SHARE_SURE;
+    if (noise || elsewhere || started_at < g->cut_at) {
+        return;
+    }
+    double limit = CUT * limit_or(g, inflight);
+    limit = g->limit == 0 && limit < UB_GRADIENT_FIRST ? UB_GRADIENT_FIRST : limit;
+    bool most = g->refused_share >= SHARE_SURE;
+    bool again = g->refused_share > SHARE_AGAIN && is_near(inflight - 1, g->fitted);
+    g->fitted = inflight - 1;
+    g->cut_at = now;
+    g->held_until = most || again ? now + HOLD_NS : 0;
+    change(g, most && (double)g->fitted < limit ? (double)g->fitted : limit, now);
+    g->streak = 0;
+    begin_window(g, now);
+}
+
+bool ub_gradient_knows_room(const struct ub_gradient *g, uint32_t inflight)
+{
+    return g->limit > 0 ? (double)inflight < g->limit : inflight < g->well_at;
+}

@@ -1,0 +1,75 @@
+/* gradient.h - how many requests at a time an upstream takes well, where nobody has told us.
+ *
+ * The gradient compares the waiting before the first payload (without the prompt's own time: a long
+ * prompt is no congestion) with what is usual for this upstream. As in Netflix's Gradient2 and
+ * Envoy's adaptive concurrency
+ *
+ *     limit' = g x limit + sqrt(limit),   g = clamp(0.5, 1, 1.5 x usual / now)
+ *
+ * smoothed by 0.2 and never below 4. Refusals for lack of capacity (429, 503) take a tenth off at
+ * once, at most once for a round trip. Where we differ, it is because answers of models are few and
+ * long, and because a limit that is too low hurts more than one that is too high:
+ *
+ *   - Nothing is limited before the first sign of congestion. Who never waited needs no limit.
+ *   - A window is ten first payloads (a quarter of the limit, if that is less; those of the last
+ *     second, if they are few), all of attempts that began after the last change: it tells about
+ *     this limit and not about an earlier one. Windows in a row that say the same double the
+ *     smoothing, up to 1.
+ *   - While less than half of the limit is used, a window says nothing about it.
+ *   - What is usual is learned only from windows without congestion, else a queue that stays would
+ *     become usual (Gradient2 drifts so); and where a queue cannot be ours: at the minimum, or with
+ *     little in flight.
+ *   - A quarter of a second is added to both times: less is not worth avoiding.
+ *   - One refusal or two among good calls are noise. When most are refused, or some again with as
+ *     many there, it is a limit of theirs: for ten seconds ours does not grow beyond what fitted.
+ */
+#ifndef UB_POLICY_GRADIENT_H
+#define UB_POLICY_GRADIENT_H
+
+#include "base/time.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define UB_GRADIENT_MIN   4.0
+#define UB_GRADIENT_FIRST 10.0   /* the least that a first sign of congestion begins with */
+#define UB_GRADIENT_MAX   1000.0 /* whoever takes so many needs no limit */
+
+struct ub_gradient {
+    double limit;         /* 0: none */
+    double usual_ns;      /* the waiting, over about 600 samples */
+    double samples;       /* that made it, up to 600 */
+    double refused_share; /* of the latest calls, a tenth of it the last one */
+    ub_ns changed_at;     /* the limit */
+    ub_ns cut_at;         /* by a refusal... */
+    uint32_t fitted;      /* ...of one more than these... */
+    ub_ns held_until;     /* ...and it does not grow beyond them until then */
+    uint32_t well_at;     /* most in flight in a window without congestion */
+    int32_t streak;       /* windows in a row: > 0 that let it grow, < 0 that made it shrink */
+
+    /* The window. */
+    ub_ns since;
+    double sum_ns;
+    uint32_t count;
+    uint32_t refused;
+    uint32_t peak; /* in flight */
+};
+
+/* A first payload came after `wait_ns` without the prompt's own time (or is late by so much), in an
+ * attempt that began at `started_at`; `inflight` requests are there, this one included. */
+void ub_gradient_first(struct ub_gradient *gradient, ub_ns wait_ns, ub_ns started_at,
+                       uint32_t inflight, ub_ns now);
+
+/* Refused for lack of capacity. */
+void ub_gradient_refused(struct ub_gradient *gradient, ub_ns started_at, uint32_t inflight,
+                         ub_ns now);
+
+/* May another one go there? */
+static inline bool ub_gradient_has_room(const struct ub_gradient *gradient, uint32_t inflight)
+{
+    return gradient->limit == 0 || (double)inflight < gradient->limit;
+}
+
+/* Do we know of free places: below its limit, or below what it took well before? */
+bool ub_gradient_knows_room(const struct ub_gradient *gradient, uint32_t inflight);
+
+#endif
