@@ -15,6 +15,11 @@ struct ub_span {
     uint64_t end;
 };
 
+static inline struct ub_slice ub_span_of(struct ub_slice text, struct ub_span span)
+{
+    return (struct ub_slice){text.ptr + span.begin, (size_t)(span.end - span.begin)};
+}
+
 #define UB_EDITS_MAX   12
 #define UB_EDITS_PARTS (2 * UB_EDITS_MAX + 1)
 

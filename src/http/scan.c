@@ -270,8 +270,6 @@ static void container_over(struct ub_scan *scan)
         fields->include_usage.end = scan->json.at;
     } else if (scan->json.depth == 2 && scan->member == MESSAGES) {
         fields->last.object.end = scan->json.at;
-    } else if (scan->json.depth == 1 && scan->member == MESSAGES) {
-        fields->messages = (struct ub_span){scan->member_begin, scan->json.at};
     } else if (scan->json.depth == 1 && scan->member == STREAM_OPTIONS) {
         fields->stream_options.end = scan->json.at;
     } else if (scan->json.depth == 1 && scan->member == RESPONSE_FORMAT) {

@@ -57,7 +57,6 @@ struct ub_scan_fields {
     struct ub_span continue_final_message; /* vLLM, SGLang: the value... */
     struct ub_span add_generation_prompt;
     bool continues_final_message; /* ...and it is true */
-    struct ub_span messages;      /* with its brackets */
     struct ub_message_fields last;
     char user[128];         /* prompt_cache_key, else user_id, else user; "" = none */
     uint64_t prompt_bytes;  /* of all strings inside messages, prompt, suffix, input */

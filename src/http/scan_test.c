@@ -48,7 +48,6 @@ static const char *describe(struct ub_slice body, size_t piece, struct ub_buf *o
         add_span(out, "continue", body, f->continue_final_message);
         add_span(out, "generation", body, f->add_generation_prompt);
         if (f->last.is_assistant) {
-            add_span(out, "messages", body, f->messages);
             add_span(out, "last", body, f->last.object);
             add_span(out, "content", body, f->last.content);
             ub_buf_printf(out, "%s", f->last.is_prefix ? " prefix" : "");
@@ -176,14 +175,13 @@ static const struct {
     {"the last message is the assistant's",
      "{'messages':[{'role':'user','content':'a'},{'content':'b\\n','role':'assis\\u0074ant'} "
      "],'model':'m'}",
-     "m model=<'m'> messages=<[{'role':'user','content':'a'},{'content':'b\\n',"
-     "'role':'assis\\u0074ant'} ]> last=<{'content':'b\\n','role':'assis\\u0074ant'}> "
+     "m model=<'m'> last=<{'content':'b\\n','role':'assis\\u0074ant'}> "
      "content=<'b\\n'> bytes=16 tokens=5"},
     {"it is a beginning, with content in parts",
      "{'messages':[{'role':'assistant','prefix':true,'content':[{'text':'b','role':'user'}]}],"
      "'model':'m'}",
-     "m model=<'m'> messages=<[{'role':'assistant','prefix':true,'content':[{'text':'b','role':"
-     "'user'}]}]> last=<{'role':'assistant','prefix':true,'content':[{'text':'b','role':'user'}]}>"
+     "m model=<'m'> "
+     "last=<{'role':'assistant','prefix':true,'content':[{'text':'b','role':'user'}]}>"
      " prefix bytes=14 tokens=5"},
     {"an assistant before the last is of no interest",
      "{'messages':[{'role':'assistant','prefix':true,'content':'b'},{'role':'user'}],'model':'m'}",

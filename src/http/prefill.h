@@ -1,0 +1,44 @@
+/* prefill.h - the request that asks another upstream to go on from what was delivered.
+ *
+ *   deepseek       {"role":"assistant","content":TEXT,"reasoning_content":...,"prefix":true} as the
+ *                  last message, under /beta
+ *   vllm, sglang   {"role":"assistant","content":TEXT} as the last message, and beside the messages
+ *                  "continue_final_message":true,"add_generation_prompt":false
+ *   llama          the message alone
+ *
+ * A last message that was the beginning of the answer already is made longer instead. Bounds on the
+ * number of tokens shrink by what was delivered, to one at least: an upstream asked for none says
+ * 400, and one token more than asked for is better than no end. All else stays byte for byte, and
+ * is not copied where it is large.
+ */
+#ifndef UB_HTTP_PREFILL_H
+#define UB_HTTP_PREFILL_H
+
+#include "http/delivered.h"
+
+#define UB_PREFILL_PARTS 8 /* as many as a call takes */
+
+struct ub_prefill_wish {
+    struct ub_slice body; /* the client's, with its fields */
+    const struct ub_scan_fields *asked;
+    struct ub_slice model;   /* its name at the upstream, as for ub_splice */
+    enum ub_dialect from;    /* of the upstream that broke... */
+    enum ub_dialect dialect; /* ...and of the one that is asked; ub_resume_way says BY_PREFILL */
+    const struct ub_delivered *delivered;
+};
+
+struct ub_prefill {
+    struct ub_slice parts[UB_PREFILL_PARTS]; /* into `message`, `glue` and the body */
+    uint32_t count;
+    struct ub_buf message; /* the new message, or what the old one is made longer by */
+    struct ub_buf glue;    /* small pieces of the body and what stands between them */
+};
+
+/* False: no memory. Close it in either case, when its bytes are sent. */
+bool ub_prefill_write(struct ub_prefill *prefill, const struct ub_prefill_wish *wish);
+void ub_prefill_close(struct ub_prefill *prefill);
+
+/* Where it has to be sent: what `target` ("/v1/chat/completions") is for the dialect, into `out`. */
+void ub_prefill_target(enum ub_dialect dialect, struct ub_slice target, struct ub_buf *out);
+
+#endif
