@@ -3,6 +3,7 @@
 #include "base/options.h"
 #include "gateway/commands.h"
 #include "sim/replay.h"
+#include "tools/drill.h"
 #include "tools/load.h"
 #include "tools/mock.h"
 #include "tools/serve.h"
@@ -28,6 +29,7 @@ static const struct command {
     {"check", "validate a configuration", ub_cmd_check},
     {"init", "write a first configuration for the service that the environment names", ub_cmd_init},
     {"key", "make an API key for a client", ub_cmd_key},
+    {"drill", "play a catalogue of faults against a configuration, with a score", ub_cmd_drill},
     {"load", "send requests to a service and measure what becomes of them", ub_cmd_load},
     {"mock", "a model server for tests, as slow, full or broken as real ones", ub_cmd_mock},
     {"replay", "take the decisions of a flight record again", ub_cmd_replay},

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define UB_DRILL_FINISH_MAX 40
+
 enum ub_drill_advice { UB_DRILL_SAYS_NOTHING, UB_DRILL_SAYS_RETRY, UB_DRILL_SAYS_GIVE_UP };
 
 struct ub_drill_answer {
@@ -27,7 +29,7 @@ struct ub_drill_answer {
     double after_s;              /* retry-after */
 
     struct ub_buf text; /* of the first choice */
-    char finish[40];
+    char finish[UB_DRILL_FINISH_MAX];
     bool done; /* [DONE] came */
     bool has_error;
     char code[64];     /* of the error */

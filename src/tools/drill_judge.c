@@ -129,7 +129,7 @@ static enum ub_drill_verdict judge_whole(const struct ub_drill_want *want,
     if (answer->finish[0] == '\0') {
         return failed(why, "a cut that looks whole: no finish_reason");
     }
-    if (strcmp(answer->finish, "stop") != 0) {
+    if (strcmp(answer->finish, want->finish) != 0) {
         ub_buf_printf(why, "a cut that looks whole: finish_reason %s", answer->finish);
         return UB_DRILL_FAILED;
     }

@@ -29,6 +29,7 @@ enum ub_drill_usage {
 /* What would be right. */
 struct ub_drill_want {
     struct ub_slice text; /* of the whole answer */
+    const char *finish;   /* its finish_reason */
     enum ub_drill_usage usage;
     uint64_t prompt_tokens;
     uint64_t answer_tokens;

@@ -127,6 +127,7 @@ static struct ub_http_head head_of(int status, enum kind kind, struct ub_http_fi
 static struct ub_drill_want right(void)
 {
     return (struct ub_drill_want){.text = UB_LIT("one two three"),
+                                  .finish = "stop",
                                   .prompt_tokens = 7,
                                   .answer_tokens = 3,
                                   .calls_max = 4,
