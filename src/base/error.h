@@ -62,6 +62,7 @@ enum ub_error_class {
     X(NO_MEMORY, OURS, true, 503, "no_memory", "the gateway is out of memory")                    \
     X(DRAINING, OURS, true, 503, "draining", "the gateway is shutting down")                      \
     X(OUTRUN, NONE, false, 200, "outrun", "another upstream was faster")                          \
+    X(OVER_LIMIT, OURS, true, 429, "rate_limit_exceeded", "the rate limit is reached")            \
     X(CLIENT_SLOW, GONE, false, 408, "client_slow", "the client did not read its answer")         \
     X(CLIENT_GONE, GONE, false, 499, "client_gone",                                               \
       "the client left before the answer was complete")

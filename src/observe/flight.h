@@ -19,7 +19,7 @@
 
 #include "policy/brain.h"
 
-#define UB_FLIGHT_VERSION 3
+#define UB_FLIGHT_VERSION 4
 
 struct ub_flight;
 

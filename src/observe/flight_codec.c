@@ -148,6 +148,7 @@ static enum ub_error get_error(struct ub_flight_in *in)
 /* Behind the model and the flags, before the prefixes. */
 #define ARRIVAL(X)         \
     X(u16, tenant)         \
+    X(u8, retry)           \
     X(u8, class)           \
     X(u32, prompt_tokens)  \
     X(u32, max_tokens)     \
@@ -164,7 +165,8 @@ static enum ub_error get_error(struct ub_flight_in *in)
     X(u32, request.slot)       \
     X(u32, request.generation) \
     X(u16, worker)             \
-    X(u8, attempt)
+    X(u8, attempt)             \
+    X(u32, said)
 
 #define ENDED(X)             \
     X(error, ended.error)    \

@@ -235,7 +235,7 @@ static void adopt_upstreams(struct ub_brain *brain, const struct ub_routes *rout
 }
 
 static void adopt_model(struct ub_brain *brain, const struct ub_routes *routes,
-                        const struct ub_model_spec *spec)
+                        const struct ub_model_spec *spec, ub_ns now)
 {
     uint16_t index = find_model(brain, spec->key);
     if (index == 0) {
@@ -243,7 +243,7 @@ static void adopt_model(struct ub_brain *brain, const struct ub_routes *routes,
         *model_of(brain, index) = (struct model){.key = spec->key};
     }
     struct model *model = model_of(brain, index);
-    model->quota = spec->quota;
+    adopt_quota(&model->quota, &model->meter, &spec->quota, now);
     uint16_t old = model->route;
     if (old != 0 && same_route(brain, route_of(brain, old), routes, spec)) {
         return;
@@ -269,7 +269,7 @@ void adopt_routes(struct ub_brain *brain, const struct ub_routes *routes, ub_ns 
     assert(ub_brain_refuses(brain, routes) == NULL);
     adopt_upstreams(brain, routes, now);
     for (uint32_t i = 0; i < routes->model_count; i++) {
-        adopt_model(brain, routes, &routes->models[i]);
+        adopt_model(brain, routes, &routes->models[i], now);
     }
     for (uint32_t i = 1; i <= brain->models_used; i++) {
         struct model *model = model_of(brain, (uint16_t)i);
@@ -282,7 +282,7 @@ void adopt_routes(struct ub_brain *brain, const struct ub_routes *routes, ub_ns 
     for (uint32_t i = 1; i <= brain->upstreams_used; i++) {
         release_upstream(brain, upstream_of(brain, (uint16_t)i));
     }
-    adopt_tenants(brain, routes);
+    adopt_tenants(brain, routes, now);
     brain->queue_size = routes->queue_size;
     brain->has_routes = true;
 }

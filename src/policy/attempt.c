@@ -12,6 +12,7 @@ void set_state(struct ub_brain *brain, struct request *request, enum request_sta
     brain->facts.backing_off -= request->state == REQUEST_BACKING_OFF;
     request->state = (uint8_t)state;
     if (state == REQUEST_OVER) {
+        settle(brain, request);
         tenant_leaves(brain, request);
     }
 }

@@ -199,6 +199,7 @@ static void step_request(struct ub_brain *brain, const struct ub_event *event,
         return;
     }
     if (event->type == UB_EV_CLIENT_LEFT) {
+        note_usage(request, event);
         life_client_left(brain, request, event->left, event->now, random);
         return;
     }
@@ -206,6 +207,7 @@ static void step_request(struct ub_brain *brain, const struct ub_event *event,
     if (run == NULL) {
         return;
     }
+    note_usage(request, event);
     switch (event->type) {
     case UB_EV_FIRST_PAYLOAD:
         life_first_payload(brain, request, run, event->now, random);

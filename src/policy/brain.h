@@ -78,6 +78,7 @@ enum ub_event_type {
 struct ub_arrival {
     uint16_t model;  /* slot, from ub_brain_model; UB_NO_MODEL when the name is unknown */
     uint16_t tenant; /* slot, from ub_brain_tenant; UB_NO_TENANT when there are none */
+    uint8_t retry;   /* how often the client has tried this before, as it says itself */
     uint8_t class;   /* ub_traffic, as asked for: raises nobody above the tenant's own */
     bool stream;
     bool heartbeat;         /* the client can be sent comments (a stream over SSE) */
@@ -109,6 +110,7 @@ struct ub_event {
     struct ub_request_id request;
     uint16_t worker; /* ARRIVED: who owns the request; WOKEN: who woke */
     uint8_t attempt; /* FIRST_PAYLOAD, PROGRESS, ANSWERED, QUEUED, ENDED */
+    uint32_t said;   /* of those, and CLIENT_LEFT: tokens of the answer so far, estimated */
     union {
         const struct ub_routes *routes; /* borrowed for the step */
         struct ub_arrival arrived;
@@ -170,7 +172,15 @@ enum ub_action_type {
     X(NO_END, "complete but for its end")                 \
     X(QUEUED_THERE, "queued too long at the first one")   \
     X(HEDGE, "slower than it usually is")                 \
-    X(LOST_RACE, "another one was first")
+    X(LOST_RACE, "another one was first")                 \
+    X(TENANT_REQUESTS, "tenant's request rate")           \
+    X(TENANT_TOKENS, "tenant's token rate")               \
+    X(TENANT_CONCURRENCY, "tenant's concurrency")         \
+    X(SHARE_REQUESTS, "tenant's requests to the model")   \
+    X(SHARE_TOKENS, "tenant's tokens of the model")       \
+    X(MODEL_REQUESTS, "model's request rate")             \
+    X(MODEL_TOKENS, "model's token rate")                 \
+    X(TOO_LARGE, "more tokens than fit at once")
 
 enum ub_reason {
 #define X(name, words) UB_WHY_##name,
@@ -250,6 +260,19 @@ struct ub_target_facts {
 bool ub_brain_target(const struct ub_brain *brain, uint16_t upstream, uint16_t model, ub_ns now,
                      struct ub_target_facts *out);
 
+/* What a tenant may still ask of a model: of all limits that hold, those that allow least. */
+struct ub_allowance_part {
+    uint64_t limit; /* what may come at once; 0 = no limit, and the rest means nothing */
+    uint64_t left;
+    ub_ns full_ns; /* until all of it is there again */
+};
+struct ub_allowance {
+    struct ub_allowance_part requests, tokens;
+};
+/* By slots. False: nothing is limited by rate. */
+bool ub_brain_allowance(const struct ub_brain *brain, uint16_t tenant, uint16_t model, ub_ns now,
+                        struct ub_allowance *out);
+
 struct ub_tenant_facts {
     uint32_t requests; /* in the house */
 };
@@ -265,6 +288,7 @@ struct ub_brain_facts {
     uint32_t ready; /* actions not drained yet */
     uint64_t first_attempts;
     uint64_t extra_attempts;
+    uint64_t reserved_tokens;  /* charged to limits by estimate, not yet settled */
     uint64_t charged_attempts; /* of these, paid from the retry budget */
 };
 struct ub_brain_facts ub_brain_facts(const struct ub_brain *brain);

@@ -255,13 +255,18 @@ static const char *check_shares(const struct ub_brain *brain)
 static const char *check_tenants(const struct ub_brain *brain)
 {
     uint32_t inside = 0, counted = 0;
+    uint64_t reserved = 0;
     for (uint32_t r = 1; r <= brain->requests_used; r++) {
         const struct request *request = request_of(brain, r);
         bool moves = request->state != REQUEST_FREE && request->state != REQUEST_OVER;
         if (request->tenant != 0 && !moves) {
             return "a request that is over still counts for its tenant";
         }
+        if (request->reserved != 0 && !moves) {
+            return "the tokens of a request that is over are not settled";
+        }
         inside += request->tenant != 0;
+        reserved += request->reserved;
     }
     for (uint32_t i = 1; i <= brain->tenants_used; i++) {
         const struct tenant *tenant = tenant_of(brain, (uint16_t)i);
@@ -270,6 +275,9 @@ static const char *check_tenants(const struct ub_brain *brain)
                              : !tenant->listed && tenant->requests == 0) {
             return "a tenant's slot is kept for nothing, or given away";
         }
+    }
+    if (reserved != brain->facts.reserved_tokens) {
+        return "the tokens that are reserved differ from those of the requests";
     }
     return inside != counted ? "tenants count other requests than are in the house"
                              : check_shares(brain);

@@ -108,8 +108,10 @@ void life_arrived(struct ub_brain *brain, const struct ub_event *event, struct u
         give_up(brain, request, UB_WHY_OUT_OF_TIME, event->now, random);
         return;
     }
-    seek(brain, request, UB_WHY_NONE, event->now, random);
-    arm(brain, request);
+    if (admit(brain, request, arrival, event->now)) {
+        seek(brain, request, UB_WHY_NONE, event->now, random);
+        arm(brain, request);
+    }
 }
 
 void finish(struct ub_brain *brain, struct request *request, const struct run *run,

@@ -81,6 +81,7 @@ void give_up(struct ub_brain *brain, struct request *request, enum ub_reason rea
     }
     enum ub_error_class class = ub_error_class(error);
     bool hopeless = is_hopeless(error);
+    bool again = !hopeless && reason != UB_WHY_OUT_OF_BUDGET && may_return(brain, request, now);
     set_state(brain, request, REQUEST_OVER);
     queue_action(brain, request,
                  (struct action){.type = UB_ACT_ANSWER,
@@ -88,7 +89,7 @@ void give_up(struct ub_brain *brain, struct request *request, enum ub_reason rea
                                  .attempt = attempt,
                                  .error = (uint8_t)error,
                                  .pass_on = class == UB_CLASS_CLIENT || class == UB_CLASS_UNFIT,
-                                 .should_retry = !hopeless && reason != UB_WHY_OUT_OF_BUDGET,
+                                 .should_retry = again,
                                  .upstream = UB_NO_UPSTREAM,
                                  .when = hopeless ? 0 : advice(brain, request, now, random)});
 }

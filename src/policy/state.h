@@ -21,6 +21,7 @@
 #include "policy/balance.h"
 #include "policy/brain.h"
 #include "policy/breaker.h"
+#include "policy/limit.h"
 #include "policy/pace.h"
 #include "policy/retry.h"
 #include "policy/skew.h"
@@ -71,9 +72,15 @@ struct line {
     uint32_t waiting; /* requests */
 };
 
+/* What is used of a quota. */
+struct meter {
+    struct ub_limit requests, tokens;
+};
+
 struct model {
     uint64_t key;
     struct ub_quota quota;
+    struct meter meter;
     uint16_t route; /* 0: not in the current routes */
     uint16_t next_free;
     uint32_t refs; /* routes of it */
@@ -104,10 +111,13 @@ struct tenant {
     uint16_t first_share; /* its shares, linked */
     uint16_t next_free;
     uint8_t class;
-    bool listed;          /* in the current routes */
-    uint32_t requests;    /* in the house, whose outcome is not decided */
-    uint32_t concurrency; /* 0 = no limit */
+    bool listed;              /* in the current routes */
+    uint32_t requests;        /* in the house, whose outcome is not decided */
+    uint32_t concurrency;     /* 0 = no limit */
+    ub_ns stay_ns;            /* mean time that its requests are in the house; 0 = no sample yet */
+    struct ub_budget returns; /* retries of its clients */
     struct ub_quota quota;
+    struct meter meter;
 };
 
 /* Belongs to the current routes: a share that they do not name is given back at once. */
@@ -118,6 +128,7 @@ struct share {
     uint16_t next_free;
     bool listed;
     struct ub_quota quota;
+    struct meter meter;
 };
 
 enum request_state {
@@ -184,6 +195,8 @@ struct request {
     ub_ns slot_wait_ns;   /* what is left of the time for that, over all waits */
     ub_ns patience_until; /* for the present tier; 0 = not begun */
     uint32_t prompt_tokens, max_tokens, own_tokens;
+    uint32_t reserved; /* tokens, charged to limits; 0: none, or settled */
+    uint32_t used;     /* tokens, as far as known */
     uint64_t cookie_key, header_hash, client_hash;
 
     uint8_t attempt;  /* number of the latest; 0 = none yet */
@@ -232,6 +245,7 @@ struct ub_brain {
     uint32_t probes_queued;
     ub_ns probe_at; /* next round of probes; UB_NEVER = nobody needs one */
     uint32_t prefix_clock;
+    struct ub_budget returns; /* retries of clients without a tenant */
 
     struct ub_brain_facts facts;
 
@@ -356,12 +370,23 @@ static inline bool runs_at(const struct request *request, uint16_t target)
 }
 
 /* tenants.c: the same for tenants and their shares; and who comes in and goes out. */
-void adopt_tenants(struct ub_brain *brain, const struct ub_routes *routes);
+void adopt_tenants(struct ub_brain *brain, const struct ub_routes *routes, ub_ns now);
 const char *refuse_tenants(const struct ub_brain *brain, const struct ub_routes *routes);
 uint16_t find_tenant(const struct ub_brain *brain, uint64_t key, uint32_t hint);
 void tenant_enters(struct ub_brain *brain, struct request *request,
                    const struct ub_arrival *arrival);
 void tenant_leaves(struct ub_brain *brain, struct request *request);
+
+/* admit.c: the door. False: the request has been answered. */
+bool admit(struct ub_brain *brain, struct request *request, const struct ub_arrival *arrival,
+           ub_ns now);
+void note_usage(struct request *request, const struct ub_event *event);
+void settle(struct ub_brain *brain, struct request *request);
+void learn_stay(struct tenant *tenant, ub_ns stay_ns);
+void adopt_quota(struct ub_quota *quota, struct meter *meter, const struct ub_quota *next,
+                 ub_ns now);
+/* Do the clients of its tenant retry little enough for this one to be told to? */
+bool may_return(struct ub_brain *brain, const struct request *request, ub_ns now);
 
 /* choose.c: where the next attempt of a request may go. */
 struct choice {

@@ -98,7 +98,7 @@ static void release_shares(struct ub_brain *brain)
 }
 
 static void adopt_share(struct ub_brain *brain, const struct ub_routes *routes,
-                        const struct ub_share_spec *spec)
+                        const struct ub_share_spec *spec, ub_ns now)
 {
     uint16_t index = known_share(brain, routes, spec);
     if (index == 0) {
@@ -111,11 +111,12 @@ static void adopt_share(struct ub_brain *brain, const struct ub_routes *routes,
                            .next_of_tenant = tenant_of(brain, tenant)->first_share};
         tenant_of(brain, tenant)->first_share = index;
     }
-    share_of(brain, index)->listed = true;
-    share_of(brain, index)->quota = spec->quota;
+    struct share *share = share_of(brain, index);
+    share->listed = true;
+    adopt_quota(&share->quota, &share->meter, &spec->quota, now);
 }
 
-static void list_tenants(struct ub_brain *brain, const struct ub_routes *routes)
+static void list_tenants(struct ub_brain *brain, const struct ub_routes *routes, ub_ns now)
 {
     uint16_t before = 0;
     for (uint32_t i = 1; i <= brain->tenants_used; i++) {
@@ -132,13 +133,13 @@ static void list_tenants(struct ub_brain *brain, const struct ub_routes *routes)
         tenant->listed = true;
         tenant->class = spec->class;
         tenant->concurrency = spec->concurrency;
-        tenant->quota = spec->quota;
+        adopt_quota(&tenant->quota, &tenant->meter, &spec->quota, now);
         before = index;
     }
 }
 
 /* After the models, whose slots the shares name. What is gone goes first: its place may be needed. */
-void adopt_tenants(struct ub_brain *brain, const struct ub_routes *routes)
+void adopt_tenants(struct ub_brain *brain, const struct ub_routes *routes, ub_ns now)
 {
     for (uint32_t i = 1; i <= brain->shares_used; i++) {
         share_of(brain, (uint16_t)i)->listed = false;
@@ -148,12 +149,12 @@ void adopt_tenants(struct ub_brain *brain, const struct ub_routes *routes)
         share_of(brain, known)->listed = known != 0;
     }
     release_shares(brain);
-    list_tenants(brain, routes);
+    list_tenants(brain, routes, now);
     for (uint32_t i = 1; i <= brain->tenants_used; i++) {
         release_tenant(brain, tenant_of(brain, (uint16_t)i));
     }
     for (uint32_t i = 0; i < routes->share_count; i++) {
-        adopt_share(brain, routes, &routes->shares[i]);
+        adopt_share(brain, routes, &routes->shares[i], now);
     }
 }
 
@@ -271,6 +272,9 @@ void tenant_leaves(struct ub_brain *brain, struct request *request)
     struct tenant *tenant = tenant_of(brain, request->tenant);
     assert(tenant->requests > 0);
     tenant->requests--;
+    if (brain->now > request->arrived_at) { /* else it was turned away */
+        learn_stay(tenant, brain->now - request->arrived_at);
+    }
     request->tenant = 0;
     release_tenant(brain, tenant);
 }

@@ -42,6 +42,7 @@ void ub_checker_free(struct ub_checker *c)
     ub_checker_let_go(c->routes);
     ub_free(c->budget);
     ub_free(c->request);
+    ub_free(c->tenant);
     ub_free(c->slot_key);
     ub_free(c->inflight);
     ub_free(c->concurrency);
@@ -86,6 +87,7 @@ static void on_arrived(struct ub_checker *c, const struct ub_brain *brain,
         .arrived = event->now,
         .heartbeat = event->arrived.heartbeat,
         .can_retry = event->arrived.can_retry,
+        .tenant = ub_checker_tenant_of(c, event->arrived.tenant),
         .deadline = UB_NEVER,
         .routes = c->routes,
     };
@@ -336,6 +338,7 @@ static void on_terminal(struct ub_checker *c, struct request_kept *r,
         }
     }
     r->alive = false;
+    ub_checker_goes(c, r);
     ub_checker_let_go(r->routes);
 }
 
@@ -418,6 +421,11 @@ void ub_checker_action(struct ub_checker *c, const struct ub_action *action, ub_
     if (action->worker != r->worker) {
         ub_checker_fail(c, "an action in the mailbox of worker %u instead of %u", action->worker,
                         r->worker);
+    }
+    if (action->type == UB_ACT_START) {
+        ub_checker_let_in(c, r, now);
+    } else if (r->let_in && action->error == UB_ERR_OVER_LIMIT) {
+        ub_checker_fail(c, "a request is turned away that was let in");
     }
     switch (action->type) {
     case UB_ACT_START:

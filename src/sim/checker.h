@@ -11,6 +11,7 @@
  * FORWARD once; CUT only after it, ANSWER only before; FINISH only for a complete answer, or after
  * FORWARD for one that lacks but its end; DROP only for a client that left; heartbeats not early; nobody past its deadline; extra attempts
  * within the budgets of their model and of their upstream;
+ * no more requests of a tenant than its concurrency, and than its rate allows;
  * a slot is used for another upstream only when nothing runs there.
  */
 #ifndef UB_SIM_CHECKER_H

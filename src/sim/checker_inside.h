@@ -26,6 +26,8 @@ struct request_kept {
     bool left;
     bool heartbeat;
     bool can_retry;
+    bool let_in;
+    uint64_t tenant; /* key, 0 = none */
     uint16_t worker;
     uint8_t attempts;
     uint8_t complete;    /* number of the attempt that ended well, 0 = none */
@@ -40,6 +42,19 @@ struct request_kept {
     struct model_kept *model;     /* NULL: unknown */
     uint8_t error[ATTEMPTS_KEPT]; /* by attempt number - 1 */
     uint16_t upstream_of[ATTEMPTS_KEPT];
+};
+
+struct tenant_kept {
+    uint64_t key;
+    uint16_t slot;        /* UB_NO_TENANT: not in the routes */
+    bool crowd;           /* it had no limit on its concurrency, at least once */
+    bool unlimited;       /* nor on its requests */
+    uint32_t concurrency; /* the largest so far */
+    uint32_t inside;
+    struct ub_rate rate; /* of requests */
+    ub_ns since;
+    double allowed; /* up to `since` */
+    uint64_t admitted;
 };
 
 struct budget_kept { /* by the key of a model or of an upstream */
@@ -61,6 +76,8 @@ struct ub_checker {
     uint32_t budgets;
     struct budget_kept *budget;
     struct request_kept *request;
+    uint32_t tenants;
+    struct tenant_kept *tenant;
     uint64_t *slot_key; /* by upstream slot: who has it now */
     uint32_t *inflight;
     uint64_t *bad;         /* by upstream slot, a bit for each model: its last word was a failure */
@@ -85,5 +102,12 @@ void ub_checker_hear(struct ub_checker *checker, const struct request_kept *requ
                      uint16_t upstream, enum ub_error error);
 void ub_checker_pay(struct ub_checker *checker, struct request_kept *request, uint16_t upstream,
                     bool races, ub_ns now);
+
+/* checker_tenants.c */
+void ub_checker_tenants(struct ub_checker *checker, const struct ub_brain *brain,
+                        const struct ub_routes *routes, ub_ns now);
+uint64_t ub_checker_tenant_of(const struct ub_checker *checker, uint16_t slot);
+void ub_checker_let_in(struct ub_checker *checker, struct request_kept *request, ub_ns now);
+void ub_checker_goes(struct ub_checker *checker, const struct request_kept *request);
 
 #endif

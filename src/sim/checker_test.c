@@ -16,9 +16,12 @@ static const struct ub_brain_limits limits = {.requests = 4,
                                               .models = 2,
                                               .routes = 4,
                                               .workers = 2,
-                                              .prefixes = 4};
+                                              .prefixes = 4,
+                                              .tenants = 1};
 
 /* Upstream 0 takes two at a time; two attempts, ten seconds, a retry budget of nothing.
+ *   member  over                     an event: of a tenant that may have one at a time, two at once and
+ *                                    one a second; an action: it is over its limit
  *   arrive  once  leave              events; the body of `once` cannot be sent again
  *   first:N  ok:N                    the attempt's first payload, its good end
  *   said:N  reset:N                  all of it was said; the connection breaks
@@ -112,6 +115,19 @@ static const struct {
     {"a comment in the answer", "arrive start:1@0 first:1 forward:1 wait:10000 beat", "wants none"},
     {"the cancelling of nothing", "arrive cancel:1", "CANCEL of attempt 1 of 0"},
     {"advice of more than a minute", "arrive advise", "more than a minute"},
+    {"a tenant that keeps to its limits",
+     "member start:1@0 ok:1 finish other member over third member start:1@0 ok:1 finish", NULL},
+    {"more of a tenant than its concurrency", "member start:1@0 other member start:1@1",
+     "2 requests of a tenant in the house that may have 1"},
+    {"more of a tenant than its rate",
+     "member start:1@0 ok:1 finish other member start:1@0 ok:1 finish third member start:1@0 ok:1 "
+     "finish other member start:1@0",
+     "4 requests of a tenant came in that may have 2"},
+    {"a tenant's rate that time has filled",
+     "member start:1@0 ok:1 finish other member start:1@0 ok:1 finish third member start:1@0 ok:1 "
+     "finish wait:1000 other member start:1@0",
+     NULL},
+    {"turned away from inside", "member start:1@0 ok:1 over", "turned away that was let in"},
     {"a wrong mailbox", "arrive misplace", "mailbox of worker 1"},
     {"no reason", "arrive mute start:1@0", "without a reason"},
     {"an occupied slot", "arrive arrive", "while its old one lives"},
@@ -153,6 +169,11 @@ static void end(struct play *p, enum ub_error error)
     tell(p, (struct ub_event){.type = UB_EV_ENDED, .ended = {.error = error}});
 }
 
+static void answer_error(struct play *p, enum ub_error error)
+{
+    act(p, (struct ub_action){.type = UB_ACT_ANSWER, .error = error});
+}
+
 static void answer(struct play *p, bool pass_on, ub_ns retry_after_ns, uint16_t worker)
 {
     act(p, (struct ub_action){.type = UB_ACT_ANSWER,
@@ -163,10 +184,11 @@ static void answer(struct play *p, bool pass_on, ub_ns retry_after_ns, uint16_t 
                               .retry_after_ns = retry_after_ns});
 }
 
-static void arrive(struct play *p, bool can_retry)
+static void arrive(struct play *p, bool can_retry, uint16_t tenant)
 {
     tell(p, (struct ub_event){.type = UB_EV_ARRIVED,
                               .arrived = {.model = ub_brain_model(p->brain, MODEL_KEY),
+                                          .tenant = tenant,
                                           .heartbeat = true,
                                           .can_retry = can_retry}});
 }
@@ -220,8 +242,14 @@ static void route(struct play *p, double budget)
     model.policy.hedge_budget = budget > 0 ? budget : 1e-9;
     model.policy.total_ns = 10 * UB_SECOND;
     model.tier[0] = (struct ub_tier_spec){.count = 2, .member = {0, 1}};
-    const struct ub_routes routes = {
-        .upstream_count = 2, .model_count = 1, .upstreams = upstreams, .models = &model};
+    const struct ub_tenant_spec tenant = {
+        .key = 1, .concurrency = 1, .quota = {.requests = {1, UB_SECOND, 2}}};
+    const struct ub_routes routes = {.upstream_count = 2,
+                                     .model_count = 1,
+                                     .tenant_count = 1,
+                                     .upstreams = upstreams,
+                                     .models = &model,
+                                     .tenants = &tenant};
     const struct ub_event event = {.type = UB_EV_ROUTES, .now = NOW, .routes = &routes};
     ub_brain_step(p->brain, &event);
     ub_checker_event(p->checker, p->brain, &event);
@@ -235,7 +263,11 @@ static void play_word(struct play *p, const char *word, unsigned number, unsigne
         return;
     }
     if (strcmp(word, "arrive") == 0 || strcmp(word, "once") == 0) {
-        arrive(p, word[0] == 'a');
+        arrive(p, word[0] == 'a', UB_NO_TENANT);
+    } else if (strcmp(word, "member") == 0) {
+        arrive(p, true, 0);
+    } else if (strcmp(word, "over") == 0) {
+        answer_error(p, UB_ERR_OVER_LIMIT);
     } else if (strcmp(word, "start") == 0) {
         act(p, (struct ub_action){
                    .type = UB_ACT_START, .attempt = p->attempt, .upstream = (uint16_t)upstream});

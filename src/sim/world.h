@@ -79,6 +79,7 @@ struct ub_ask {
     uint32_t model;         /* index; a model that is not in the routes is "unknown" */
     uint32_t tenant;        /* 0 = none */
     uint8_t class;          /* ub_traffic */
+    uint8_t retry;          /* how often the client has tried before */
     uint32_t prompt_tokens; /* 0 = 100 */
     uint32_t max_tokens;
     uint32_t answer_tokens; /* 0 = 50 */
@@ -113,6 +114,9 @@ void ub_world_sleep(struct ub_world *world, ub_ns sleep_ns);
 
 struct ub_brain *ub_world_brain(struct ub_world *world);
 uint16_t ub_world_slot(const struct ub_world *world, const char *name);
+/* What this tenant (0 = none) may still ask of the model now. */
+struct ub_allowance ub_world_allowance(const struct ub_world *world, uint32_t tenant,
+                                       uint32_t model);
 /* Facts of an upstream for model 0; all zero when it has none. */
 struct ub_target_facts ub_world_facts(const struct ub_world *world, const char *name);
 

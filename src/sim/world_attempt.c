@@ -274,11 +274,25 @@ static void go_on(struct ub_world *w, struct ub_sim_attempt *a)
     }
 }
 
+uint32_t ub_world_said(const struct ub_world *w, uint32_t index)
+{
+    const struct ub_sim_attempt *a = &w->attempt[index];
+    const struct ub_ask *ask = &w->request[a->request].ask;
+    ub_ns token_ns = w->upstream[a->upstream].token_ns;
+    if (ask->whole || a->body_end == 0) {
+        return 0;
+    }
+    ub_ns left_ns = ub_ns_max(a->body_end - w->now, 0);
+    uint64_t left = token_ns == 0 ? 0 : (uint64_t)(left_ns / token_ns);
+    return left >= ask->answer_tokens ? 0 : ask->answer_tokens - (uint32_t)left;
+}
+
 static void say(struct ub_world *w, struct ub_sim_attempt *a, enum ub_event_type type)
 {
     const struct ub_sim_upstream *u = upstream_of(w, a);
     const struct ub_ask *ask = &w->request[a->request].ask;
     struct ub_event event = {.type = type, .request = a->id, .attempt = a->number};
+    event.said = ub_world_said(w, (uint32_t)(a - w->attempt));
     if (type == UB_EV_ENDED) {
         event.ended.error = a->error;
         if (u->retry_after_ns != 0 && ub_fault_facts(a->fault)->place == UB_AT_HEAD) {

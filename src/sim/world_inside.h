@@ -108,6 +108,7 @@ void ub_world_request_over(struct ub_world *world, struct ub_sim_request *reques
 /* world_attempt.c */
 void ub_world_attempt_start(struct ub_world *world, const struct ub_action *action);
 void ub_world_attempt_cancel(struct ub_world *world, const struct ub_action *action);
+uint32_t ub_world_said(const struct ub_world *world, uint32_t attempt); /* tokens so far */
 void ub_world_attempt_word(struct ub_world *world, const struct ub_entry *entry);
 void ub_world_attempts_reset(struct ub_world *world, uint32_t upstream);
 

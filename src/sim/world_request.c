@@ -42,6 +42,7 @@ static void fill_arrival(const struct ub_world *w, const struct ub_ask *ask, str
         .model = ub_brain_model(w->brain, ub_world_model_key(ask->model)),
         .tenant = ask->tenant == 0 ? UB_NO_TENANT
                                    : ub_brain_tenant(w->brain, ub_world_tenant_key(ask->tenant)),
+        .retry = ask->retry,
         .class = ask->class,
         .stream = !ask->whole,
         .heartbeat = !ask->whole && !ask->no_heartbeat,
@@ -97,6 +98,10 @@ void ub_world_leave(struct ub_world *w, uint32_t index)
         return;
     }
     struct ub_event event = {.type = UB_EV_CLIENT_LEFT, .request = r->id};
+    for (size_t i = 0; i < UB_COUNT(r->running); i++) {
+        uint32_t said = r->running[i] == UB_SIM_NOBODY ? 0 : ub_world_said(w, r->running[i]);
+        event.said = said > event.said ? said : event.said;
+    }
     event.left = r->ask.leaves_slow ? UB_ERR_CLIENT_SLOW : UB_ERR_CLIENT_GONE;
     ub_world_say(w, &event);
 }

@@ -100,6 +100,16 @@ struct ub_target_facts ub_world_facts(const struct ub_world *w, const char *name
     return facts;
 }
 
+struct ub_allowance ub_world_allowance(const struct ub_world *w, uint32_t tenant, uint32_t model)
+{
+    struct ub_allowance out;
+    uint16_t slot =
+        tenant == 0 ? UB_NO_TENANT : ub_brain_tenant(w->brain, ub_world_tenant_key(tenant));
+    ub_brain_allowance(w->brain, slot, ub_brain_model(w->brain, ub_world_model_key(model)), w->now,
+                       &out);
+    return out;
+}
+
 static void fill_tiers(const struct ub_world *w, const uint16_t *index, uint32_t model,
                        struct ub_model_spec *spec)
 {

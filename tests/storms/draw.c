@@ -176,10 +176,35 @@ static void patient(struct ub_model_policy *p)
     p->retry.budget = 1;
 }
 
+static struct ub_rate draw_rate(struct ub_storm *s, uint32_t most)
+{
+    if (chance(s, 0.5)) {
+        return (struct ub_rate){0};
+    }
+    return (struct ub_rate){1 + below(s, most), span(s, 100 * UB_MS, UB_MINUTE),
+                            1 + below(s, most)};
+}
+
+static struct ub_quota draw_quota(struct ub_storm *s)
+{
+    return (struct ub_quota){draw_rate(s, 100), draw_rate(s, 200000)};
+}
+
+/* A share for each pair would be more than fit. */
 static void draw_tenants(struct ub_storm *s)
 {
+    bool limits = s->kind == UB_STORM_LIMITS;
     for (uint32_t t = 1; t <= s->tenants; t++) {
-        ub_world_tenant(s->world, t)->class = (uint8_t)below(s, UB_TRAFFIC_CLASSES);
+        struct ub_tenant_spec *tenant = ub_world_tenant(s->world, t);
+        tenant->class = (uint8_t)below(s, UB_TRAFFIC_CLASSES);
+        tenant->concurrency = limits && chance(s, 0.5) ? 1 + below(s, 20) : 0;
+        tenant->quota = limits ? draw_quota(s) : (struct ub_quota){0};
+        *ub_world_share(s->world, t, below(s, s->models)) =
+            limits && chance(s, 0.5) ? draw_quota(s) : (struct ub_quota){0};
+    }
+    for (uint32_t m = 0; m < s->models; m++) {
+        *ub_world_quota(s->world, m) =
+            limits && chance(s, 0.3) ? draw_quota(s) : (struct ub_quota){0};
     }
 }
 
@@ -211,6 +236,7 @@ static void draw_ask(struct ub_storm *s, uint32_t index)
         .model = chance(s, 0.02) ? UB_WORLD_MODELS - 1 : below(s, s->models),
         .tenant = below(s, s->tenants + 2),
         .class = (uint8_t)below(s, UB_TRAFFIC_CLASSES),
+        .retry = chance(s, 0.2) ? (uint8_t)below(s, 3) : 0,
         .prompt_tokens = 1 + below(s, 3000),
         .max_tokens = chance(s, 0.5) ? below(s, 500) : 0,
         .answer_tokens = 1 + below(s, 200),

@@ -20,6 +20,7 @@ enum ub_storm_kind {
     UB_STORM_EXTREME, /* policies of zeros and nanoseconds */
     UB_STORM_LIARS,   /* late words, needless wake-ups, all the time */
     UB_STORM_LINES,   /* everybody is well, too few slots: no slot stays idle while one waits */
+    UB_STORM_LIMITS,  /* tenants, shares and models with limits */
     UB_STORM_KINDS
 };
 
