@@ -1,11 +1,12 @@
 /* openai.c - what understanding costs: the field scan of request bodies, the reading of event
- * streams, the reading of their chunks.
+ * streams, the reading of their chunks, keeping what was delivered, and joining a resumed stream.
  *
  * The best of several rounds of CPU time; a new row is a new line in one of the tables.
  */
 #include "http/openai.h"
 #include "base/buf.h"
 #include "base/time.h"
+#include "http/rejoin.h"
 #include "http/scan.h"
 #include "http/sse.h"
 
@@ -196,10 +197,62 @@ static double chunk_ns(struct ub_slice data)
     return (double)best / TIMES;
 }
 
+#define STREAM 1000 /* events of a stream: what is kept has to grow again for each */
+
+/* Keeping what was delivered, growth of its memory included. */
+static double keep_ns(struct ub_slice data)
+{
+    struct ub_delivered delivered;
+    struct ub_openai_chunk chunk;
+    ub_ns best = UB_NEVER;
+    ub_openai_chunk_read(data, UB_DIALECT_OPENAI, &chunk);
+    for (int round = 0; round < ROUNDS; round++) {
+        ub_ns begin = ub_clock_cpu();
+        for (int i = 0; i < TIMES / STREAM; i++) {
+            ub_delivered_init(&delivered, UB_DELIVERED_MAX);
+            for (int n = 0; n < STREAM; n++) {
+                ub_delivered_add(&delivered, data, &chunk);
+            }
+            ub_delivered_close(&delivered);
+        }
+        best = ub_ns_min(best, ub_clock_cpu() - begin);
+    }
+    return (double)best / TIMES;
+}
+
+/* The same event as part of a stream that was resumed: written anew under another name. */
+static double rejoin_ns(struct ub_slice data)
+{
+    struct ub_delivered delivered;
+    struct ub_openai_chunk chunk;
+    struct ub_rejoin rejoin;
+    struct ub_buf out = {0};
+    ub_ns best = UB_NEVER;
+    ub_openai_chunk_read(data, UB_DIALECT_OPENAI, &chunk);
+    for (int round = 0; round < ROUNDS; round++) {
+        ub_delivered_init(&delivered, UB_DELIVERED_MAX);
+        ub_delivered_add(&delivered, data, &chunk);
+        ub_rejoin_init(&rejoin, &delivered, UB_RESUME_BY_PREFILL, UB_DIALECT_VLLM);
+        ub_ns begin = ub_clock_cpu();
+        for (int i = 0; i < TIMES; i++) {
+            ub_buf_clear(&out);
+            if (ub_rejoin_event(&rejoin, data, &chunk, false, &out) > UB_REJOIN_EVENT) {
+                die("not resumed");
+            }
+        }
+        best = ub_ns_min(best, ub_clock_cpu() - begin);
+        ub_rejoin_close(&rejoin);
+        ub_delivered_close(&delivered);
+    }
+    ub_buf_free(&out);
+    return (double)best / TIMES;
+}
+
 static void measure_chunks(void)
 {
     struct ub_buf event = {0};
-    printf("one event of a stream                 find it   when cut   read it\n");
+    printf(
+        "one event of a stream                 find it   when cut   read it   keep it   rejoin\n");
     for (size_t i = 0; i < UB_COUNT(chunks); i++) {
         struct ub_slice data = ub_slice_of(chunks[i].data);
         ub_buf_clear(&event);
@@ -208,8 +261,9 @@ static void measure_chunks(void)
             die("no memory");
         }
         struct ub_slice bytes = ub_buf_slice(&event);
-        printf("  %-20s %7zu bytes %6.0f ns  %6.0f ns %6.0f ns\n", chunks[i].name, bytes.len,
-               event_ns(bytes, 0), event_ns(bytes, bytes.len / 2), chunk_ns(data));
+        printf("  %-20s %7zu bytes %6.0f ns  %6.0f ns %6.0f ns %6.1f ns %6.0f ns\n", chunks[i].name,
+               bytes.len, event_ns(bytes, 0), event_ns(bytes, bytes.len / 2), chunk_ns(data),
+               keep_ns(data), rejoin_ns(data));
     }
     ub_buf_free(&event);
 }
