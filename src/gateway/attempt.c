@@ -1,4 +1,4 @@
-#include "gateway/attempt.h"
+#include "gateway/attempt_inside.h"
 
 #include "base/log.h"
 #include "gateway/ask.h"
@@ -27,12 +27,12 @@ struct ub_attempt *ub_attempt_find(const struct ub_request *request, uint8_t num
     return attempt;
 }
 
-static ub_ns now_of(const struct ub_attempt *attempt)
+ub_ns ub_attempt_now(const struct ub_attempt *attempt)
 {
     return ub_loop_now(attempt->request->worker->loop);
 }
 
-static void tell(struct ub_attempt *attempt, struct ub_event *event)
+void ub_attempt_tell(struct ub_attempt *attempt, struct ub_event *event)
 {
     event->request = attempt->request->id;
     event->worker = attempt->request->worker->number;
@@ -68,7 +68,7 @@ void ub_attempt_mute(struct ub_attempt *attempt)
         attempt->lingers = true;
         ub_call_resume(&attempt->call);
         ub_timer_start(attempt->request->worker->loop, &attempt->linger,
-                       now_of(attempt) + LINGER_NS);
+                       ub_attempt_now(attempt) + LINGER_NS);
     } else {
         drop_call(attempt);
     }
@@ -89,12 +89,12 @@ static void note_end(struct ub_attempt *attempt, enum ub_error error)
         struct ub_try *try = &request->tried[attempt->number - 1];
         try->error = (uint8_t)error;
         try->running = false;
-        try->ms = (uint32_t)((now_of(attempt) - attempt->started_at) / UB_MS);
+        try->ms = (uint32_t)((ub_attempt_now(attempt) - attempt->started_at) / UB_MS);
     }
 }
 
 /* The attempt is over; the brain decides what follows. */
-static void end(struct ub_attempt *attempt, enum ub_error error)
+void ub_attempt_end(struct ub_attempt *attempt, enum ub_error error)
 {
     const struct ub_openai_usage *usage = &attempt->relay.usage;
     if (error != UB_ERR_OK) {
@@ -103,12 +103,12 @@ static void end(struct ub_attempt *attempt, enum ub_error error)
     attempt->relay.error = error;
     attempt->mute = true;
     note_end(attempt, error);
-    tell(attempt, &(struct ub_event){.type = UB_EV_ENDED,
-                                     .ended = {.error = error,
-                                               .not_before = attempt->not_before,
-                                               .tokens_in = usage->input,
-                                               .tokens_out = usage->output,
-                                               .tokens_cached = usage->cached}});
+    ub_attempt_tell(attempt, &(struct ub_event){.type = UB_EV_ENDED,
+                                                .ended = {.error = error,
+                                                          .not_before = attempt->not_before,
+                                                          .tokens_in = usage->input,
+                                                          .tokens_out = usage->output,
+                                                          .tokens_cached = usage->cached}});
     ub_attempt_mute(attempt);
 }
 
@@ -191,12 +191,12 @@ static void refused(struct ub_attempt *attempt)
     enum ub_error error = ub_openai_refusal(attempt->status, ub_buf_slice(&attempt->held),
                                             attempt->site->config->dialect);
     ub_hold_keep(&attempt->request->refused, attempt, false);
-    end(attempt, error);
+    ub_attempt_end(attempt, error);
 }
 
 /* --- streams --------------------------------------------------------------------------------- */
 
-static void pass(struct ub_attempt *attempt, const struct ub_slice *parts, uint32_t count)
+void ub_attempt_pass(struct ub_attempt *attempt, const struct ub_slice *parts, uint32_t count)
 {
     struct ub_request *request = attempt->request;
     if (request->exchange == NULL || count == 0) {
@@ -217,7 +217,7 @@ static bool flush(struct ub_attempt *attempt)
 {
     struct ub_relay *relay = &attempt->relay;
     if (attempt->forwarded) {
-        pass(attempt, relay->parts, relay->part_count);
+        ub_attempt_pass(attempt, relay->parts, relay->part_count);
     } else {
         for (uint32_t i = 0; i < relay->part_count; i++) {
             ub_buf_add_slice(&attempt->held, relay->parts[i]);
@@ -228,9 +228,9 @@ static bool flush(struct ub_attempt *attempt)
     return !attempt->held.failed;
 }
 
-static void note_payload(struct ub_attempt *attempt)
+void ub_attempt_note_payload(struct ub_attempt *attempt)
 {
-    attempt->progress_at = now_of(attempt);
+    attempt->progress_at = ub_attempt_now(attempt);
     ub_metrics_observe(attempt->request->worker->shard, UB_METRIC_ATTEMPT_FIRST_TOKEN,
                        attempt->site->slot, attempt->progress_at - attempt->started_at);
     if (attempt->queued_at != 0) {
@@ -239,10 +239,10 @@ static void note_payload(struct ub_attempt *attempt)
     }
 }
 
-static void first_payload(struct ub_attempt *attempt)
+void ub_attempt_first_payload(struct ub_attempt *attempt)
 {
-    note_payload(attempt);
-    tell(attempt, &(struct ub_event){.type = UB_EV_FIRST_PAYLOAD});
+    ub_attempt_note_payload(attempt);
+    ub_attempt_tell(attempt, &(struct ub_event){.type = UB_EV_FIRST_PAYLOAD});
 }
 
 static void stream_over(struct ub_attempt *attempt)
@@ -250,21 +250,21 @@ static void stream_over(struct ub_attempt *attempt)
     if (attempt->relay.error == UB_ERR_EMPTY_ANSWER) {
         ub_hold_keep(&attempt->request->empty, attempt, true);
     }
-    end(attempt, attempt->relay.error);
+    ub_attempt_end(attempt, attempt->relay.error);
 }
 
 /* At most four words about progress in the time after which silence counts as a stall; but what
  * follows on an end takes that back at once. */
-static void progress(struct ub_attempt *attempt)
+void ub_attempt_progress(struct ub_attempt *attempt)
 {
     const struct ub_request *request = attempt->request;
     const struct ub_routes *routes = &request->view->setup->config->routes;
-    ub_ns now = now_of(attempt);
+    ub_ns now = ub_attempt_now(attempt);
     if (now - attempt->progress_at >= routes->models[request->model].policy.stall_ns / 4 ||
         attempt->answered_at != 0) {
         attempt->progress_at = now;
         attempt->answered_at = 0;
-        tell(attempt, &(struct ub_event){.type = UB_EV_PROGRESS});
+        ub_attempt_tell(attempt, &(struct ub_event){.type = UB_EV_PROGRESS});
     }
 }
 
@@ -277,11 +277,11 @@ static void read_stream(struct ub_attempt *attempt, struct ub_slice chunk)
             break; /* what was gathered goes out with the rest of this read */
         }
         if (!flush(attempt)) {
-            end(attempt, UB_ERR_NO_MEMORY);
+            ub_attempt_end(attempt, UB_ERR_NO_MEMORY);
             return;
         }
         if (found == UB_RELAY_PAYLOAD) {
-            first_payload(attempt);
+            ub_attempt_first_payload(attempt);
         } else if (found == UB_RELAY_DONE || found == UB_RELAY_BROKEN) {
             stream_over(attempt);
         }
@@ -290,11 +290,11 @@ static void read_stream(struct ub_attempt *attempt, struct ub_slice chunk)
 
 /* The upstream has answered 200, and then only that the request waits there: comments of a stream,
  * blank lines before an answer in one piece (DeepSeek, API-FACTS 1.1). */
-static void note_queued(struct ub_attempt *attempt)
+void ub_attempt_note_queued(struct ub_attempt *attempt)
 {
     if (attempt->queued_at == 0) {
-        attempt->queued_at = now_of(attempt);
-        tell(attempt, &(struct ub_event){.type = UB_EV_QUEUED});
+        attempt->queued_at = ub_attempt_now(attempt);
+        ub_attempt_tell(attempt, &(struct ub_event){.type = UB_EV_QUEUED});
     }
 }
 
@@ -306,9 +306,9 @@ static void on_stream(struct ub_attempt *attempt, struct ub_slice chunk)
     ub_metrics_add(attempt->request->worker->shard, UB_METRIC_STREAM_EVENTS, 0, 0,
                    relay->events - events);
     if (!attempt->mute && attempt->forwarded && relay->payload != payload) {
-        progress(attempt);
+        ub_attempt_progress(attempt);
     } else if (!attempt->mute && relay->commented && relay->payload == 0) {
-        note_queued(attempt);
+        ub_attempt_note_queued(attempt);
     }
 }
 
@@ -316,60 +316,9 @@ static void on_turn(struct ub_call *call)
 {
     struct ub_attempt *attempt = call->user;
     if (!attempt->mute && attempt->relay.part_count > 0 && !flush(attempt)) {
-        end(attempt, UB_ERR_NO_MEMORY);
+        ub_attempt_end(attempt, UB_ERR_NO_MEMORY);
     }
     ub_grace_look(attempt);
-}
-
-/* --- plain answers --------------------------------------------------------------------------- */
-
-static void on_plain(struct ub_attempt *attempt, struct ub_slice chunk)
-{
-    attempt->relay.text_bytes += chunk.len; /* of one that is too long to be read as a whole */
-    if (attempt->forwarded) {
-        ub_tail_add(&attempt->tail, chunk);
-        pass(attempt, &chunk, 1);
-        progress(attempt);
-        return;
-    }
-    ub_buf_add_slice(&attempt->held, chunk);
-    ub_hold_charge(attempt);
-    bool room = ub_budget_has_room(&attempt->request->worker->gateway->budget);
-    if (attempt->held.failed) {
-        end(attempt, UB_ERR_NO_MEMORY);
-    } else if (ub_slice_trim(ub_buf_slice(&attempt->held)).len == 0) {
-        note_queued(attempt);
-    } else if (attempt->held.len > (room ? UB_HELD_MAX : UB_HELD_MIN)) {
-        ub_openai_usage_at_begin(ub_buf_slice(&attempt->held), attempt->relay.dialect,
-                                 &attempt->relay.usage);
-        first_payload(attempt);
-    }
-}
-
-static void plain_over(struct ub_attempt *attempt)
-{
-    if (attempt->forwarded) {
-        ub_tail_usage(&attempt->tail, attempt->relay.dialect, &attempt->relay.usage);
-        end(attempt, UB_ERR_OK);
-        return;
-    }
-    attempt->complete = true;
-    struct ub_openai_chunk chunk;
-    enum ub_error error =
-        ub_openai_answer(ub_buf_slice(&attempt->held), attempt->relay.dialect, &chunk);
-    attempt->relay.usage = chunk.usage;
-    attempt->relay.text_bytes = chunk.text_bytes;
-    if (error == UB_ERR_OK && attempt->request->stream) {
-        error = UB_ERR_BAD_ANSWER;
-        attempt->relay.words = "a plain answer where a stream was asked for";
-    }
-    if (error == UB_ERR_EMPTY_ANSWER) {
-        ub_hold_keep(&attempt->request->empty, attempt, false);
-    }
-    if (error == UB_ERR_OK) {
-        note_payload(attempt); /* it came with its end, and the brain need not hear of it apart */
-    }
-    end(attempt, error);
 }
 
 /* --- what the brain wants -------------------------------------------------------------------- */
@@ -380,7 +329,7 @@ void ub_attempt_forward(struct ub_attempt *attempt)
     attempt->forwarded = true;
     request->speaker = attempt;
     request->spoke = attempt->site;
-    request->payload_at = now_of(attempt);
+    request->payload_at = ub_attempt_now(attempt);
     if (attempt->complete || request->exchange == NULL) {
         return; /* FINISH follows, and then all of it goes out at once */
     }
@@ -393,7 +342,7 @@ void ub_attempt_forward(struct ub_attempt *attempt)
     if (attempt->kind == UB_ATTEMPT_PLAIN) {
         ub_tail_add(&attempt->tail, held);
     }
-    pass(attempt, &held, 1);
+    ub_attempt_pass(attempt, &held, 1);
     ub_hold_let_go(attempt);
 }
 
@@ -401,11 +350,11 @@ void ub_attempt_finish(struct ub_attempt *attempt)
 {
     struct ub_request *request = attempt->request;
     if (attempt->kind == UB_ATTEMPT_STREAM) {
-        pass(attempt, &UB_SSE_DONE, 1);
+        ub_attempt_pass(attempt, &UB_SSE_DONE, 1);
     } else if (attempt->complete) {
         struct ub_slice held = ub_buf_slice(&attempt->held);
         ub_reply_plain(request, attempt->status, attempt->type, (int64_t)held.len);
-        pass(attempt, &held, 1);
+        ub_attempt_pass(attempt, &held, 1);
     }
     ub_exchange_end(request->exchange);
 }
@@ -421,7 +370,7 @@ void ub_attempt_resume(struct ub_attempt *attempt)
 void ub_attempt_still_alive(struct ub_attempt *attempt)
 {
     if (!attempt->mute && !ub_grace_hold(attempt)) {
-        progress(attempt);
+        ub_attempt_progress(attempt);
     }
 }
 
@@ -462,7 +411,7 @@ static void on_body(struct ub_call *call, struct ub_slice chunk)
         on_stream(attempt, chunk);
         break;
     case UB_ATTEMPT_PLAIN:
-        on_plain(attempt, chunk);
+        ub_attempt_on_plain(attempt, chunk);
         break;
     case UB_ATTEMPT_ASKED:
     case UB_ATTEMPT_REFUSED:
@@ -488,12 +437,12 @@ static void on_ended(struct ub_call *call, enum ub_error error, const char *word
         if (attempt->kind == UB_ATTEMPT_REFUSED) {
             refused(attempt);
         } else if (error != UB_ERR_OK) {
-            end(attempt, error);
+            ub_attempt_end(attempt, error);
         } else if (attempt->kind == UB_ATTEMPT_STREAM) {
             ub_relay_end(&attempt->relay);
             stream_over(attempt);
         } else {
-            plain_over(attempt);
+            ub_attempt_plain_over(attempt);
         }
     }
     ub_request_call_over(request);
