@@ -136,6 +136,29 @@ bool ub_rate_parse(struct ub_slice text, double *per_s)
     return true;
 }
 
+bool ub_rate_split(struct ub_slice text, uint64_t *amount, ub_ns *per_ns, uint64_t *whole)
+{
+    struct number number;
+    if (!read_number(text, &number)) {
+        return false;
+    }
+    const struct unit *unit = find_unit(rates, UB_COUNT(rates), number.unit);
+    if (unit == NULL || number.whole > UINT64_MAX / 1000 - 1) {
+        return false;
+    }
+    *amount = number.whole * 1000 + number.thousandths;
+    uint64_t times = 1000;
+    for (uint64_t prime = 2; prime <= 5; prime += 3) { /* those of 1000 */
+        while (times % prime == 0 && *amount % prime == 0 && *amount > 0) {
+            times /= prime;
+            *amount /= prime;
+        }
+    }
+    *per_ns = (ub_ns)times * (UB_HOUR / (ub_ns)unit->size);
+    *whole = number.whole + (number.thousandths > 0);
+    return *amount > 0;
+}
+
 static const char *print(uint64_t value, const struct unit *units, size_t count, char *out)
 {
     const struct unit *unit = units;

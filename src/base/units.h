@@ -20,6 +20,10 @@ bool ub_duration_parse(struct ub_slice text, ub_ns *out);
 bool ub_size_parse(struct ub_slice text, uint64_t *out);
 bool ub_rate_parse(struct ub_slice text, double *per_s);
 
+/* The same in whole numbers: so many in that time, 3 in 2 s for "1.5/s", and `whole` as many in the
+ * unit itself, rounded up. Nothing is no rate. */
+bool ub_rate_split(struct ub_slice text, uint64_t *amount, ub_ns *per_ns, uint64_t *whole);
+
 /* The shortest text that parses to the same value: the largest unit that divides it. They return
  * `out`. */
 const char *ub_duration_print(ub_ns value_ns, char out[UB_UNIT_TEXT]);

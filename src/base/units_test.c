@@ -110,6 +110,22 @@ int main(void)
                           "printed: %s", rate_rows[i].name);
         }
     }
+    uint64_t amount, whole;
+    ub_ns per_ns;
+    UB_CHECK(ub_rate_split(UB_LIT("60000/min"), &amount, &per_ns, &whole) && amount == 60000 &&
+                 per_ns == UB_MINUTE && whole == 60000,
+             "a rate in whole numbers");
+    UB_CHECK(ub_rate_split(UB_LIT("1.5/s"), &amount, &per_ns, &whole) && amount == 3 &&
+                 per_ns == 2 * UB_SECOND && whole == 2,
+             "one and a half are three in two");
+    UB_CHECK(ub_rate_split(UB_LIT("0.125/h"), &amount, &per_ns, &whole) && amount == 1 &&
+                 per_ns == 8 * UB_HOUR && whole == 1,
+             "less than one in an hour");
+    UB_CHECK(!ub_rate_split(UB_LIT("0/s"), &amount, &per_ns, &whole) &&
+                 !ub_rate_split(UB_LIT("0.000/h"), &amount, &per_ns, &whole) &&
+                 !ub_rate_split(UB_LIT("5"), &amount, &per_ns, &whole) &&
+                 !ub_rate_split(UB_LIT("18446744073709551615/s"), &amount, &per_ns, &whole),
+             "nothing, no unit and too much are no rates");
     UB_CHECK_TEXT(ub_rate_print(1.0 / 7, out), "0.143/s", "an odd rate prints rounded");
     return ub_test_done();
 }

@@ -145,5 +145,6 @@ void ub_conf_build(struct ub_conf_builder *b)
     ub_conf_build_upstreams(b);
     ub_conf_build_models(b);
     ub_conf_build_tenants(b);
+    ub_conf_build_limits(b);
     b->config->routes.queue_size = b->root->queue_size;
 }

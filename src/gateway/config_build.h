@@ -21,6 +21,11 @@ void ub_conf_build(struct ub_conf_builder *builder);
 void ub_conf_build_upstreams(struct ub_conf_builder *builder); /* config_build_upstreams.c */
 void ub_conf_build_models(struct ub_conf_builder *builder);    /* config_build_models.c */
 void ub_conf_build_tenants(struct ub_conf_builder *builder);
+void ub_conf_build_limits(struct ub_conf_builder *builder); /* after the tenants */
+
+/* Either may not be given. */
+struct ub_quota ub_conf_quota(const struct ub_conf_rate *requests,
+                              const struct ub_conf_rate *tokens);
 
 /* Can this upstream be asked for this public name? One that lists no models is asked for all. */
 bool ub_conf_serves(const struct ub_conf_upstream *upstream, const char *model);

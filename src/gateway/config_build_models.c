@@ -153,6 +153,7 @@ static void build_model(struct ub_conf_builder *b, const struct ub_conf_model *f
         .affinity_header = ub_conf_keep(b, &from->affinity_header),
     };
     spec->key = id;
+    spec->quota = ub_conf_quota(&from->requests, &from->tokens);
     b->models_shown[index] = from->name.shown;
     build_policy(b, from, &spec->policy);
     if (from->tiers.list != NULL) {

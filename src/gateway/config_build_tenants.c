@@ -112,6 +112,8 @@ static void build_spec(const struct ub_conf_tenant *from, struct ub_tenant_spec 
 {
     spec->key = from->name.text == NULL ? 0 : ub_conf_id(from->name.text, NULL);
     spec->class = (uint8_t)from->class;
+    spec->concurrency = from->concurrency;
+    spec->quota = ub_conf_quota(&from->requests, &from->tokens);
 }
 
 void ub_conf_build_tenants(struct ub_conf_builder *b)

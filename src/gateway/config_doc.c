@@ -36,6 +36,10 @@ static const char opening[] =
     "- **Durations** are `250ms`, `5s`, `10m`, `24h`, `7d`; **sizes** are `64KiB`, `8MiB`, `1GiB`, "
     "or a number of bytes. At most\n"
     "  three decimals, no space before the unit.\n"
+    "- **Rates** are `100/s`, `60000/min` or `1000/h`. As much as that number may come at once "
+    "after a pause; to choose\n"
+    "  another one, write `{rate: 100/s, burst: 20}`. Over any time, a rate lets pass what it says "
+    "and the burst.\n"
     "- `${NAME}` anywhere in a value is taken from the environment; a variable that is not set is "
     "an error. Inside `{ }`\n"
     "  and `[ ]` it needs quotes: `{key: \"${NAME}\"}`. `$${` is a plain `${`.\n"
@@ -77,13 +81,14 @@ static const char closing[] =
 static const char *kind_words(const struct ub_conf_field *field)
 {
     static const char *const words[] = {
-        [UB_KIND_BOOL] = "true, false",   [UB_KIND_COUNT] = "number",
-        [UB_KIND_REAL] = "number",        [UB_KIND_DURATION] = "duration",
-        [UB_KIND_SIZE] = "size",          [UB_KIND_WORD] = "word",
-        [UB_KIND_SHA256] = "hexadecimal", [UB_KIND_NAME] = "name",
-        [UB_KIND_MODEL] = "model name",   [UB_KIND_FIELD] = "field name",
-        [UB_KIND_SECRET] = "text",        [UB_KIND_URL] = "URL",
-        [UB_KIND_ADDRESS] = "address",    [UB_KIND_FILE] = "file",
+        [UB_KIND_BOOL] = "true, false", [UB_KIND_COUNT] = "number",
+        [UB_KIND_REAL] = "number",      [UB_KIND_DURATION] = "duration",
+        [UB_KIND_SIZE] = "size",        [UB_KIND_WORD] = "word",
+        [UB_KIND_RATE] = "rate",        [UB_KIND_SHA256] = "hexadecimal",
+        [UB_KIND_NAME] = "name",        [UB_KIND_MODEL] = "model name",
+        [UB_KIND_FIELD] = "field name", [UB_KIND_SECRET] = "text",
+        [UB_KIND_URL] = "URL",          [UB_KIND_ADDRESS] = "address",
+        [UB_KIND_FILE] = "file",
     };
     return words[field->kind];
 }
@@ -113,6 +118,9 @@ static void add_type(struct ub_buf *out, const struct ub_conf_field *field)
         break;
     case UB_SHAPE_TIERS:
         ub_buf_add_text(out, "list of lists");
+        break;
+    case UB_SHAPE_SHORT:
+        ub_buf_printf(out, "%s or mapping", kind_words(&field->section->fields[0]));
         break;
     default:
         if (field->words != NULL) {
@@ -236,6 +244,7 @@ static void add_lists(struct ub_buf *out, const struct ub_conf_section *section,
             struct ub_conf_model model;
             struct ub_conf_tenant tenant;
             struct ub_conf_key key;
+            struct ub_conf_share share;
         } defaults = {0};
         char title[64];
         snprintf(title, sizeof title, "%s%s", prefix, inner->name);

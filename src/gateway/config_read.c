@@ -189,6 +189,20 @@ static void read_items(struct reader *r, const struct ub_conf_field *field,
     }
 }
 
+/* Structs that begin with their place, as the items of lists do. */
+static void read_short(struct reader *r, const struct ub_conf_field *field,
+                       const struct ub_node *node, struct ub_place at, void *target)
+{
+    *(struct ub_place *)target = at;
+    if (node->kind == UB_NODE_SCALAR) {
+        struct ub_conf_field first = field->section->fields[0];
+        first.key = field->key; /* what messages call it */
+        read_value(r, &first, node, at, (char *)target + first.offset);
+    } else {
+        read_map(r, field->section, node, at, target);
+    }
+}
+
 static void read_field(struct reader *r, const struct ub_conf_field *field,
                        const struct ub_item *item, void *struct_target)
 {
@@ -220,6 +234,9 @@ static void read_field(struct reader *r, const struct ub_conf_field *field,
         break;
     case UB_SHAPE_SECTION:
         read_map(r, field->section, node, item->at, struct_target);
+        break;
+    case UB_SHAPE_SHORT:
+        read_short(r, field, node, item->at, target);
         break;
     case UB_SHAPE_LATER:
         ub_conf_problem(r->problems, item->key_at, "'%s' is not in this version yet", field->key);

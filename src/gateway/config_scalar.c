@@ -222,6 +222,19 @@ static bool read_bool(struct ub_slice text, bool *out)
     return *out || ub_slice_is(text, "false");
 }
 
+static bool read_rate(const struct ub_conf_field *field, struct ub_slice text,
+                      struct ub_conf_rate *out, struct ub_buf *words)
+{
+    struct ub_rate rate = {0};
+    ub_buf_printf(words, "a rate like 100/s, 60000/min or 1000/h, more than 0");
+    if (!ub_rate_split(text, &rate.amount, &rate.per_ns, &out->whole) ||
+        (double)rate.amount > field->max || rate.per_ns > UB_RATE_PER_MAX) {
+        return false;
+    }
+    out->rate = rate;
+    return true;
+}
+
 /* "a duration from 1ms to 1d", as far as the row has bounds. */
 static void add_bounds(const struct ub_conf_field *field, struct ub_buf *words)
 {
@@ -282,6 +295,9 @@ bool ub_conf_value_read(const struct ub_conf_field *field, struct ub_slice text,
     if (field->kind == UB_KIND_SHA256) {
         ub_buf_add_text(words, "64 hexadecimal digits");
         return read_hex(text, target, 32);
+    }
+    if (field->kind == UB_KIND_RATE) {
+        return read_rate(field, text, target, words);
     }
     double value = 0;
     add_bounds(field, words);

@@ -49,6 +49,19 @@ struct ub_conf_key {
     uint8_t sha256[32];
 };
 
+struct ub_conf_rate { /* amount 0: not given */
+    struct ub_place at;
+    struct ub_rate rate; /* without its burst */
+    uint64_t whole;      /* what one unit of time allows, rounded up */
+    uint32_t burst;      /* 0 = not given */
+};
+
+struct ub_conf_share {
+    struct ub_place at;
+    struct ub_conf_text model;
+    struct ub_conf_rate requests, tokens;
+};
+
 struct ub_conf_upstream {
     struct ub_place at;
     struct ub_conf_text name, url, key, key_file, ca, zone;
@@ -62,6 +75,7 @@ struct ub_conf_model {
     struct ub_place at;
     struct ub_conf_text name, affinity_cookie, affinity_header;
     bool affinity_client, affinity_prefix;
+    struct ub_conf_rate requests, tokens;
     struct ub_conf_tiers tiers;
     struct ub_model_policy policy; /* without its affinity bits and slot_wait_ns */
 };
@@ -70,8 +84,10 @@ struct ub_conf_tenant {
     struct ub_place at;
     struct ub_conf_text name;
     struct ub_conf_items keys; /* of ub_conf_key */
-    uint32_t class;
+    uint32_t class, concurrency;
     struct ub_conf_texts models;
+    struct ub_conf_rate requests, tokens;
+    struct ub_conf_items limits; /* of ub_conf_share */
 };
 
 enum { UB_CONF_TLS_13, UB_CONF_TLS_12 };
@@ -97,7 +113,8 @@ enum ub_conf_shape {
     UB_SHAPE_PAIRS,       /* a mapping of texts, or a list of those that map to themselves */
     UB_SHAPE_TIERS,       /* a list of lists of texts */
     UB_SHAPE_SECTION,     /* a mapping with keys of its own, in the same struct */
-    UB_SHAPE_LATER,       /* a key that this version does not have yet */
+    UB_SHAPE_SHORT, /* the same in a struct of its own, or one value: the first of these keys */
+    UB_SHAPE_LATER, /* a key that this version does not have yet */
 };
 
 enum ub_conf_kind {
@@ -107,6 +124,7 @@ enum ub_conf_kind {
     UB_KIND_DURATION, /* ub_ns */
     UB_KIND_SIZE,     /* uint64_t */
     UB_KIND_WORD,     /* uint32_t: index of one of the words */
+    UB_KIND_RATE,     /* struct ub_conf_rate: all but its burst and place */
     UB_KIND_SHA256,   /* uint8_t[32], hexadecimal */
     /* texts: struct ub_conf_text */
     UB_KIND_NAME,   /* of upstreams, tenants, zones: it stands in heads, labels and logs */
@@ -148,6 +166,8 @@ struct ub_conf_section {
 extern const struct ub_conf_section ub_conf_root_section;
 extern const struct ub_conf_section ub_conf_upstream_section; /* config_schema_routes.c */
 extern const struct ub_conf_section ub_conf_model_section;
+extern const struct ub_conf_section ub_conf_rate_section; /* config_schema_limits.c */
+extern const struct ub_conf_section ub_conf_share_section;
 
 /* The root with every default in it. */
 void ub_conf_defaults(struct ub_conf_root *root);

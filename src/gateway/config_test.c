@@ -8,6 +8,9 @@
 #define UP  "upstreams: [{name: a, url: 'http://h'}]\n"
 #define KEY "keys: [{sha256: '00000000000000000000000000000000000000000000000000000000000000ff'}]"
 
+#define ONE    UP "models:\n- name: m\n"
+#define TENANT "tenants:\n- name: t\n  " KEY "\n"
+
 static const struct {
     const char *name;
     const char *yaml;
@@ -69,8 +72,6 @@ static const struct {
     {"a list twice", UP UP, "f:2:1: 'upstreams' is here twice, first in line 1\n"},
     {"a key of a later version", UP "cache: {memory: 1GiB}\n",
      "f:2:1: 'cache' is not in this version yet\n"},
-    {"a key of a tenant of a later version", UP "tenants: [{name: t, " KEY ", requests: 100/s}]\n",
-     "f:2:107: 'requests' is not in this version yet\n"},
     /* values */
     {"a list for a value", UP "threads: [1]\n",
      "f:2:10: 'threads' must be one value, not a list\n"},
@@ -217,6 +218,47 @@ static const struct {
      "upstreams: [{name: a, url: 'http://h', models: [small]}]\ntenants:\n- name: t\n  " KEY
      "\n  models: [smal, 'deepseek-*']\n",
      "f:5:12: no model is called 'smal', did you mean 'small'?\n"},
+    /* limits */
+    {"limits",
+     ONE TENANT "  requests: {rate: 1.5/s, burst: 9}\n  tokens: 1000/min\n"
+                "  concurrency: 5\n  limits: [{model: m, requests: 1/s}]\n",
+     ""},
+    {"an unknown class", ONE TENANT "  class: vip\n",
+     "f:7:10: 'class' must be one of critical, interactive, standard, batch, not 'vip'\n"},
+    {"a budget of nothing", ONE TENANT "  tokens: 0/min\n",
+     "f:7:11: 'tokens' must be a rate like 100/s, 60000/min or 1000/h, more than 0, not '0/min'\n"},
+    {"a rate without a unit", ONE TENANT "  requests: 100\n",
+     "f:7:13: 'requests' must be a rate like 100/s, 60000/min or 1000/h, more than 0, not '100'\n"},
+    {"a list for a rate", ONE TENANT "  requests: [1/s]\n",
+     "f:7:13: a rate is a mapping 'key: value', not a list\n"},
+    {"a burst without a rate", ONE TENANT "  requests: {burst: 5}\n",
+     "f:7:13: a rate needs 'rate'\n"},
+    {"a burst of nothing", ONE TENANT "  requests: {rate: 1/s, burst: 0}\n",
+     "f:7:32: 'burst' must be a whole number from 1 to 4000000000, not '0'\n"},
+    {"a concurrency of nothing", ONE TENANT "  concurrency: 0\n",
+     "f:7:16: 'concurrency' must be a whole number from 1 to 1000000, not '0'\n"},
+    {"more concurrency than the house has",
+     "limits: {requests: 10}\n" ONE TENANT "  concurrency: 11\n",
+     "f:6:3: 'concurrency' is more than 'limits.requests', which is 10\n"},
+    {"limits of a model that is not there", ONE TENANT "  limits: [{model: n, requests: 1/s}]\n",
+     "f:7:20: no model is called 'n', did you mean 'm'?\n"},
+    {"limits of a model twice",
+     ONE TENANT "  limits: [{model: m, requests: 1/s}, {model: m, tokens: 9/s}]\n",
+     "f:7:47: the model 'm' is here twice\n"},
+    {"limits of a model that the tenant may not use",
+     ONE TENANT "  models: [n*]\n  limits: [{model: m, requests: 1/s}]\n",
+     "f:8:20: 'models' of this tenant does not let it use 'm'\n"},
+    {"limits of nothing", ONE TENANT "  limits: [{model: m}]\n",
+     "f:7:12: limits nothing: it needs 'requests' or 'tokens'\n"},
+    {"a share of more than the whole",
+     ONE TENANT "  requests: 60/min\n  tokens: 100/s\n"
+                "  limits: [{model: m, requests: 61/min, tokens: 6001/min}]\n",
+     "f:9:33: 'requests' allows more than the tenant's own 'requests'\n"
+     "f:9:49: 'tokens' allows more than the tenant's own 'tokens'\n"},
+    {"a share of more than the model takes",
+     ONE "  requests: 1/h\n  tokens: 10/s\n" TENANT
+         "  limits: [{model: m, requests: {rate: 1/min, burst: 1}, tokens: 10/s}]\n",
+     "f:9:33: 'requests' allows more than the model's own 'requests'\n"},
 };
 
 static void check_rows(void)

@@ -41,13 +41,18 @@ static const char yaml[] =
     "  hedge: {budget: 0.25}\n"
     "  slow_over: 8s\n"
     "  heartbeat: {after: 0, every: 9s}\n"
+    "  requests: 10/s\n"
     "- name: think\n"
     "- name: '*'\n"
     "tenants:\n"
     "- name: web\n"
     "  keys: [{sha256: '0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef'}]\n"
     "  class: critical\n"
-    "  models: [chat]\n"
+    "  models: [chat, 't*']\n"
+    "  requests: {rate: 1.5/s, burst: 9}\n"
+    "  tokens: 60000/min\n"
+    "  concurrency: 5\n"
+    "  limits: [{model: think, tokens: 7/h}, {model: chat, requests: 1/s}]\n"
     "- {name: rest, keys: [{sha256: "
     "'ff23456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef'}]}\n";
 
@@ -163,10 +168,34 @@ static void check_tenants(const struct ub_config *c)
     const struct ub_tenant_config *t = c->tenants;
     UB_CHECK(c->tenant_count == 2 && is(t[0].name, "web") && t[0].class == UB_TRAFFIC_CRITICAL &&
                  t[0].key_count == 1 && t[0].keys[0][0] == 0x01 && t[0].keys[0][15] == 0xef &&
-                 t[0].keys[0][31] == 0xef && t[0].model_count == 1 && is(t[0].models[0], "chat"),
+                 t[0].keys[0][31] == 0xef && t[0].model_count == 2 && is(t[0].models[0], "chat"),
              "a tenant");
     UB_CHECK(t[1].class == UB_TRAFFIC_STANDARD && t[1].model_count == 1 && is(t[1].models[0], "*"),
              "a tenant with defaults");
+}
+
+static bool rate_is(const struct ub_rate *rate, uint64_t amount, ub_ns per_ns, uint64_t burst)
+{
+    return rate->amount == amount && rate->per_ns == per_ns && rate->burst == burst;
+}
+
+static void check_limits(const struct ub_config *c)
+{
+    const struct ub_tenant_spec *t = c->routes.tenants;
+    const struct ub_share_spec *s = c->routes.shares;
+    UB_CHECK(c->routes.tenant_count == 2 && t[0].key != 0 && t[0].key != t[1].key &&
+                 t[0].class == UB_TRAFFIC_CRITICAL && t[0].concurrency == 5 &&
+                 rate_is(&t[0].quota.requests, 3, 2 * UB_SECOND, 9) &&
+                 rate_is(&t[0].quota.tokens, 60000, UB_MINUTE, 60000),
+             "a tenant's limits");
+    UB_CHECK(t[1].concurrency == 0 && t[1].quota.requests.amount == 0 &&
+                 t[1].quota.tokens.amount == 0 &&
+                 rate_is(&c->routes.models[0].quota.requests, 10, UB_SECOND, 10),
+             "none, and those of a model");
+    UB_CHECK(c->routes.share_count == 2 && s[0].model == 0 && s[1].model == 1 && s[0].tenant == 0 &&
+                 rate_is(&s[0].quota.requests, 1, UB_SECOND, 1) && s[0].quota.tokens.amount == 0 &&
+                 rate_is(&s[1].quota.tokens, 7, UB_HOUR, 7),
+             "those of a tenant and a model, in the order of the models");
 }
 
 /* Without `models`, they follow from the upstreams. */
@@ -312,6 +341,7 @@ int main(void)
         check_models(config);
         check_names(config);
         check_tenants(config);
+        check_limits(config);
         UB_CHECK(ub_config_hold(config) == config, "held twice");
         ub_config_release(config);
         UB_CHECK(is(config->file, "dir/f"), "and still there after one release");

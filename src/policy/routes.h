@@ -83,6 +83,7 @@ struct ub_model_policy {
     X(real, retry.budget_per_s)
 
 #define UB_RATE_AMOUNT_MAX UINT64_C(1000000000000)
+#define UB_RATE_PER_MAX    (1000 * UB_HOUR)
 
 /* So much per time; amount 0: no limit. After a long pause `burst` may come at once. */
 struct ub_rate {

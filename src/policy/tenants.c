@@ -165,8 +165,8 @@ static const char *refuse_rate(const struct ub_rate *rate)
     }
     bool sane = rate->amount <= UB_RATE_AMOUNT_MAX && rate->burst >= 1 &&
                 rate->burst <= UB_RATE_AMOUNT_MAX && rate->per_ns >= UB_MS &&
-                rate->per_ns <= 24 * UB_HOUR;
-    return sane ? NULL : "a rate is 1 to a million million per 1ms to 24h, and so is its burst";
+                rate->per_ns <= UB_RATE_PER_MAX;
+    return sane ? NULL : "a rate is 1 to a million million per 1ms to 1000h, and so is its burst";
 }
 
 static const char *refuse_quota(const struct ub_quota *quota)
