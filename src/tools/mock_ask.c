@@ -79,7 +79,33 @@ static bool is_role(const json_t *message, const char *role)
     return is != NULL && strcmp(is, role) == 0;
 }
 
-static bool read_messages(struct ub_ask *ask, const json_t *root, bool prefill_always,
+/* Is the last message a partial answer? False: that is refused. */
+static bool find_begun(struct ub_ask *ask, const json_t *root, const json_t *last,
+                       enum ub_ask_begun begun, struct ub_buf *words)
+{
+    bool prefix = json_is_true(json_object_get(last, "prefix"));
+    bool flag = json_is_true(json_object_get(root, "continue_final_message"));
+    bool wanted = begun == UB_BEGUN_ALWAYS;
+    if (begun == UB_BEGUN_BY_PREFIX || begun == UB_BEGUN_ELSEWHERE) {
+        wanted = prefix;
+    } else if (begun == UB_BEGUN_BY_FLAG || begun == UB_BEGUN_BY_FLAGS) {
+        wanted = flag;
+    }
+    if (wanted && begun == UB_BEGUN_ELSEWHERE) {
+        ub_buf_add_text(words, "messages: prefix is there under /beta only");
+        return false;
+    }
+    if (wanted && begun == UB_BEGUN_BY_FLAGS &&
+        !json_is_false(json_object_get(root, "add_generation_prompt"))) {
+        ub_buf_add_text(words, "Cannot set both `continue_final_message` and "
+                               "`add_generation_prompt` to True.");
+        return false;
+    }
+    ask->has_begun = wanted && is_role(last, "assistant");
+    return true;
+}
+
+static bool read_messages(struct ub_ask *ask, const json_t *root, enum ub_ask_begun begun,
                           struct ub_buf *prompt, struct ub_buf *words)
 {
     const json_t *messages = json_object_get(root, "messages");
@@ -89,9 +115,9 @@ static bool read_messages(struct ub_ask *ask, const json_t *root, bool prefill_a
         return false;
     }
     const json_t *last = json_array_get(messages, count - 1);
-    bool wanted = prefill_always || json_is_true(json_object_get(last, "prefix")) ||
-                  json_is_true(json_object_get(root, "continue_final_message"));
-    ask->has_begun = wanted && is_role(last, "assistant");
+    if (!find_begun(ask, root, last, begun, words)) {
+        return false;
+    }
     for (size_t i = 0; i < count - ask->has_begun; i++) {
         const json_t *message = json_array_get(messages, i);
         const json_t *role = json_object_get(message, "role");
@@ -189,7 +215,7 @@ static bool read_settings(struct ub_ask *ask, const json_t *root, struct ub_buf 
 }
 
 static bool read_tree(struct ub_ask *ask, enum ub_mock_endpoint endpoint, const json_t *root,
-                      bool prefill_always, struct ub_buf *words)
+                      enum ub_ask_begun begun, struct ub_buf *words)
 {
     if (!read_settings(ask, root, words)) {
         return false;
@@ -202,7 +228,7 @@ static bool read_tree(struct ub_ask *ask, enum ub_mock_endpoint endpoint, const 
     bool ok = true;
     switch (endpoint) {
     case UB_MOCK_CHAT:
-        ok = read_messages(ask, root, prefill_always, &prompt, words);
+        ok = read_messages(ask, root, begun, &prompt, words);
         break;
     case UB_MOCK_COMPLETIONS:
         ok = json_object_get(root, "prompt") != NULL;
@@ -224,7 +250,7 @@ static bool read_tree(struct ub_ask *ask, enum ub_mock_endpoint endpoint, const 
 }
 
 bool ub_ask_read(struct ub_ask *ask, enum ub_mock_endpoint endpoint, struct ub_slice body,
-                 bool prefill_always, struct ub_buf *words)
+                 enum ub_ask_begun begun, struct ub_buf *words)
 {
     *ask = (struct ub_ask){.n = 1};
     json_error_t error;
@@ -236,7 +262,7 @@ bool ub_ask_read(struct ub_ask *ask, enum ub_mock_endpoint endpoint, struct ub_s
     }
     bool ok = json_is_object(root);
     if (ok) {
-        ok = read_tree(ask, endpoint, root, prefill_always, words);
+        ok = read_tree(ask, endpoint, root, begun, words);
     } else {
         ub_buf_add_text(words, "the body must be a JSON object");
     }

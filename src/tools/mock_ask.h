@@ -13,6 +13,17 @@
 
 enum ub_mock_endpoint { UB_MOCK_CHAT, UB_MOCK_COMPLETIONS, UB_MOCK_EMBEDDINGS };
 
+/* When a message of the assistant at the end is a partial answer, to be gone on from; else it is a
+ * turn like any other. */
+enum ub_ask_begun {
+    UB_BEGUN_NEVER,     /* OpenAI */
+    UB_BEGUN_BY_PREFIX, /* DeepSeek under /beta: its own "prefix": true... */
+    UB_BEGUN_ELSEWHERE, /* ...which is refused without /beta */
+    UB_BEGUN_BY_FLAG,   /* SGLang: "continue_final_message": true */
+    UB_BEGUN_BY_FLAGS,  /* vLLM: the same, refused without "add_generation_prompt": false */
+    UB_BEGUN_ALWAYS,    /* llama-server */
+};
+
 #define UB_ASK_BLOCK  256 /* bytes of prompt text in a block of the prefix cache: 64 tokens */
 #define UB_ASK_BLOCKS 512 /* blocks that count; what follows is never taken from the cache */
 
@@ -43,9 +54,9 @@ struct ub_ask {
 };
 
 /* False: the body is not what the API wants; `words` say why. Close it in either case.
- * `prefill_always`: an assistant message at the end is always a partial answer (llama-server). */
+ */
 bool ub_ask_read(struct ub_ask *ask, enum ub_mock_endpoint endpoint, struct ub_slice body,
-                 bool prefill_always, struct ub_buf *words);
+                 enum ub_ask_begun begun, struct ub_buf *words);
 void ub_ask_close(struct ub_ask *ask);
 
 #endif

@@ -173,6 +173,7 @@ void ub_mock_settings_changed(struct ub_mock *mock);
 extern const struct ub_exchange_handler ub_mock_handler;
 /* A page with a known body. */
 void ub_mock_answer(struct ub_mock_job *job, int status, const char *type, struct ub_slice body);
+enum ub_ask_begun ub_mock_begun(const struct ub_mock_job *job); /* by its dialect and target */
 
 /* mock_job.c */
 void ub_mock_job_start(struct ub_mock_job *job);

@@ -146,13 +146,14 @@ static void choose_words(struct ub_mock_job *job, struct ub_ask *ask)
     ask->input_hash = NULL;
     job->talk = ub_mix64(options->seed ^ ask->prompt_hash);
     bool by_chance = ask->has_temperature && ask->temperature > 0 && !ask->has_seed;
-    if (by_chance || job->prank.prank == UB_PRANK_DIVERGE) {
+    bool diverges = job->prank.prank == UB_PRANK_DIVERGE; /* of one begun, see mock_say.c */
+    if (by_chance || (diverges && !ask->has_begun)) {
         job->talk = ub_mix64(job->talk ^ job->number);
     }
     if (ask->has_tools && ask->call[0] != '\0' && job->endpoint == UB_MOCK_CHAT) {
         memcpy(job->call, ask->call, sizeof job->call);
     }
-    if (ask->has_begun && job->prank.prank != UB_PRANK_RESTART &&
+    if (ask->has_begun && job->prank.prank != UB_PRANK_RESTART && !diverges &&
         !ub_talk_find(job->talk, ub_buf_slice(&ask->begun), &job->place)) {
         job->place = (struct ub_talk_place){ub_talk_tokens(ub_buf_slice(&ask->begun)), 0};
     }
@@ -238,15 +239,13 @@ static bool is_refused(struct ub_mock_job *job, const struct ub_ask *ask)
 void ub_mock_job_start(struct ub_mock_job *job)
 {
     struct ub_mock *mock = job->worker->mock;
-    enum ub_mock_dialect dialect = mock->options.dialect;
     if (!job->has_key) {
-        refuse(job, ub_mock_trouble_of(UB_PRANK_KEY_REFUSED, dialect));
+        refuse(job, ub_mock_trouble_of(UB_PRANK_KEY_REFUSED, mock->options.dialect));
         return;
     }
     struct ub_buf words = {0};
     struct ub_ask ask;
-    if (!ub_ask_read(&ask, job->endpoint, ub_buf_slice(&job->body), dialect == UB_MOCK_LLAMA,
-                     &words)) {
+    if (!ub_ask_read(&ask, job->endpoint, ub_buf_slice(&job->body), ub_mock_begun(job), &words)) {
         ub_buf_add(&words, "", 1);
         refuse(job,
                (struct ub_mock_trouble){400, words.failed ? "bad request" : words.ptr,

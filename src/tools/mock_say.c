@@ -5,6 +5,10 @@
 
 #define CALL_PIECES 5 /* tokens of a tool call: its name and four parts of its arguments */
 
+/* Pieces of a partial answer that UB_PRANK_DIVERGE says again before it says something else: enough
+ * to tell that it began again. */
+#define DIVERGES_AT 12
+
 static const char *object_of(const struct ub_mock_job *job, bool chunk)
 {
     if (job->endpoint == UB_MOCK_COMPLETIONS) {
@@ -43,6 +47,9 @@ static struct ub_slice piece_at(const struct ub_mock_job *job, uint32_t choice, 
     bool thinks = index < job->reasoning;
     uint64_t seed = voice(job, choice) ^ (thinks ? 0x7468696e6b : 0);
     uint32_t at = thinks ? index : index - job->reasoning + job->place.index;
+    if (job->prank.prank == UB_PRANK_DIVERGE && job->has_begun && at >= DIVERGES_AT) {
+        seed = ub_mix64(seed);
+    }
     struct ub_slice piece = ub_talk_piece(seed, at, out);
     if (!thinks && index == job->reasoning) {
         piece.ptr += job->place.skip;

@@ -118,6 +118,23 @@ static bool find_endpoint(const char *target, enum ub_mock_endpoint *out)
     return false;
 }
 
+/* Partial answers, in the words of the dialect. */
+enum ub_ask_begun ub_mock_begun(const struct ub_mock_job *job)
+{
+    switch (job->worker->mock->options.dialect) {
+    case UB_MOCK_DEEPSEEK:
+        return strncmp(job->target, "/beta/", 6) == 0 ? UB_BEGUN_BY_PREFIX : UB_BEGUN_ELSEWHERE;
+    case UB_MOCK_VLLM:
+        return UB_BEGUN_BY_FLAGS;
+    case UB_MOCK_SGLANG:
+        return UB_BEGUN_BY_FLAG;
+    case UB_MOCK_LLAMA:
+        return UB_BEGUN_ALWAYS;
+    default:
+        return UB_BEGUN_NEVER;
+    }
+}
+
 /* What the last request was, for tests: `head`, then its body as text. */
 static void remember(struct ub_mock_job *job)
 {

@@ -1,88 +1,8 @@
 /* A mock in this process, against plain blocking sockets. */
-#include "tools/mock.h"
+#include "tools/mock_visit.h"
 
 #include "base/test.h"
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
-
-static struct ub_mock *mock;
-
-static int dial(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(ub_mock_port(mock)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-static int ask(const char *method, const char *target, const char *fault, const char *body)
-{
-    char text[8192];
-    int len = snprintf(text, sizeof text,
-                       "%s %s HTTP/1.1\r\nHost: mock\r\nConnection: close\r\n%s%s%s"
-                       "Content-Length: %zu\r\n\r\n%s",
-                       method, target, fault != NULL ? "x-mock-fault: " : "",
-                       fault != NULL ? fault : "", fault != NULL ? "\r\n" : "", strlen(body), body);
-    int fd = dial();
-    if (fd >= 0 && write(fd, text, (size_t)len) != len) {
-        abort();
-    }
-    return fd;
-}
-
-/* Both of these parts are there: then the client leaves (its FIN is taken for that). */
-struct leave_at {
-    const char *has;
-    const char *has_too;
-};
-
-static bool is_there(const struct leave_at *leave, const char *text)
-{
-    return strstr(text, leave->has) != NULL && strstr(text, leave->has_too) != NULL;
-}
-
-/* What comes until the other side closes, or `limit_ms` are over without a byte (then `open`). */
-static const char *hear_until(int fd, int limit_ms, const struct leave_at *leave, bool *open)
-{
-    static char text[4 * 1024 * 1024];
-    size_t len = 0;
-    *open = false;
-    struct timeval limit = {.tv_sec = limit_ms / 1000, .tv_usec = limit_ms % 1000 * 1000};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    while (len < sizeof text - 1) {
-        ssize_t got = read(fd, text + len, sizeof text - 1 - len);
-        if (got <= 0) {
-            *open = got < 0 && errno == EAGAIN;
-            break;
-        }
-        len += (size_t)got;
-        text[len] = '\0';
-        if (leave != NULL && is_there(leave, text)) {
-            shutdown(fd, SHUT_WR);
-            leave = NULL;
-        }
-    }
-    close(fd);
-    text[len] = '\0';
-    return text;
-}
-
-static const char *hear(int fd, int limit_ms, bool *open)
-{
-    return hear_until(fd, limit_ms, NULL, open);
-}
 
 #define STREAM                                                        \
     "{\"model\":\"m\",\"stream\":true,\"max_tokens\":8,\"messages\":" \
@@ -160,10 +80,6 @@ static const struct {
      CLOSES},
     {"no-prefill leaves others alone", CHAT, "no-prefill", PLAIN, "HTTP/1.1 200", "choices", "]]",
      CLOSES},
-    {"no-prefill", CHAT, "no-prefill",
-     "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"},{\"role\":\"assistant\","
-     "\"prefix\":true,\"content\":\"y\"}]}",
-     "HTTP/1.1 400", "prefill", "choices", CLOSES},
     {"reset", CHAT, "reset", PLAIN, "", "", "HTTP", CLOSES},
     {"silence", CHAT, "silence", PLAIN, "", "", "HTTP", SILENT},
     {"half-open", CHAT, "half-open", PLAIN, "", "", "HTTP", SILENT},
@@ -239,17 +155,6 @@ static void check_rows(void)
     }
 }
 
-/* The content of a plain answer, or of all events of a stream. */
-static void content_of(const char *text, char *out, size_t size)
-{
-    size_t len = 0;
-    for (const char *p = text; (p = strstr(p, "\"content\":\"")) != NULL;) {
-        p += strlen("\"content\":\"");
-        size_t part = strcspn(p, "\"");
-        len += (size_t)snprintf(out + len, size - len, "%.*s", (int)part, p);
-    }
-}
-
 static void say(const char *body, char *out, size_t size)
 {
     bool open;
@@ -261,7 +166,6 @@ static void check_words(void)
     char plain[1024] = "";
     char stream[1024] = "";
     char other[1024] = "";
-    char rest[1024] = "";
     say(PLAIN, plain, sizeof plain);
     say(STREAM, stream, sizeof stream);
     UB_CHECK(strlen(plain) > 10, "eight tokens are some text (%s)", plain);
@@ -271,22 +175,7 @@ static void check_words(void)
         other, sizeof other);
     UB_CHECK(strcmp(other, plain) != 0, "another question gets another answer");
 
-    char body[2048];
-    size_t cut = strlen(plain) / 2;
-    snprintf(body, sizeof body,
-             "{\"model\":\"m\",\"max_tokens\":4,\"messages\":[{\"role\":\"user\",\"content\":"
-             "\"tell me\"},{\"role\":\"assistant\",\"prefix\":true,\"content\":\"%.*s\"}]}",
-             (int)cut, plain);
-    say(body, rest, sizeof rest);
-    UB_CHECK(rest[0] != '\0' &&
-                 strncmp(plain + cut, rest,
-                         strlen(rest) < strlen(plain + cut) ? strlen(rest) : strlen(plain + cut)) ==
-                     0,
-             "a partial answer is continued where it was cut (%s | %s)", plain + cut, rest);
     bool open;
-    content_of(hear(ask("POST", CHAT, "restart", body), 5000, &open), other, sizeof other);
-    UB_CHECK(strncmp(plain, other, strlen(other)) == 0 && other[0] != '\0',
-             "or begun again from the top, when that is asked for");
     content_of(hear(ask("POST", CHAT, "diverge", PLAIN), 5000, &open), other, sizeof other);
     UB_CHECK(strcmp(plain, other) != 0, "or in other words");
 }

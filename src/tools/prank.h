@@ -78,7 +78,8 @@ enum ub_prank_place {
     X(WRONG_USAGE, "wrong-usage", CONTENT, 0, "token counts that are not true")                    \
     X(WRONG_MODEL, "wrong-model", CONTENT, 0, "another model's name in the answer")                \
     X(RESTART, "restart", CONTENT, 0, "a partial answer is begun again from the top")              \
-    X(DIVERGE, "diverge", CONTENT, 0, "other words than everybody else's")                         \
+    X(DIVERGE, "diverge", CONTENT, 0,                                                              \
+      "other words than everybody else's; a partial answer begun again, then left")                \
     X(ID_LINES, "id-lines", FORM, 0, "an id: line in each event")                                  \
     X(CRLF, "crlf", FORM, 0, "CRLF as the line end of events")                                     \
     X(COMMENTS, "comments", FORM, 0, "a comment between all events")                               \
