@@ -19,6 +19,8 @@ test_packages=(iproute2 clang-14 clang-format-14 libclang-rt-14-dev llvm-14 binu
 test_programs=("promtool prometheus")
 bench_programs=("haproxy haproxy" "nginx nginx")
 
+peer_files=bench/proxies/busy-hour
+
 export PATH="$PATH:/usr/sbin:/sbin:$root/.cache/programs/usr/bin:$root/.cache/programs/usr/sbin"
 
 say() { printf '%s\n' "$*" >&2; }
@@ -29,7 +31,8 @@ help() {
 ./do run [ARG...]     set up, build, and serve: ARGs go to `unbusy serve` (--config FILE ...)
 ./do test [PART...]   set up and test everything; parts: lint unit story storm sanitize threads fuzz e2e
 ./do build            the release binary, build/unbusy
-./do bench [ARG...]   measure against HAProxy and nginx
+./do bench [ARG...]   measure against HAProxy and nginx; busy-hour: upstreams with a bad peak, and other
+                      gateways besides; random-errors: 5 % of all calls fail
 ./do fuzz [SECONDS] [TARGET...]   fuzz each target for so long (60)
 ./do lint             format, layers, sizes, shell scripts
 ./do fmt              format all C files
@@ -92,7 +95,7 @@ once() { # once STAMP FILE... -- COMMAND...
     shift
     sum=$(sha256sum "${files[@]}")
     [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return 0
-    "$@"
+    "$@" || return
     printf '%s\n' "$sum" >"$stamp"
 }
 
@@ -118,6 +121,35 @@ setup_sdks() {
     # Debian's npm only fetches; the tests run on the newer Node that it brings as a package.
     command -v npm >/dev/null || install_packages npm
     once .cache/node.stamp tests/e2e/node/package.json tests/e2e/node/package-lock.json -- make_node
+}
+
+# The other gateways of `./do bench busy-hour`. One that cannot be installed is left out of it.
+make_litellm() {
+    say "installing the LiteLLM proxy (half a gigabyte), only for this benchmark"
+    rm -rf .cache/peers/litellm && python3 -m venv .cache/peers/litellm &&
+        .cache/peers/litellm/bin/pip install -q --disable-pip-version-check --require-hashes \
+            --no-deps --only-binary :all: -r "$peer_files/litellm/requirements.txt" >&2
+}
+
+make_portkey() {
+    say "installing the Portkey gateway, only for this benchmark"
+    rm -rf .cache/peers/portkey && mkdir -p .cache/peers/portkey &&
+        cp "$peer_files"/portkey/package*.json .cache/peers/portkey/ &&
+        (cd .cache/peers/portkey && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+}
+
+setup_peers() { # setup_peers NAME,NAME...
+    mkdir -p .cache/peers
+    if [[ ,$1, == *,litellm,* ]]; then
+        install_packages python3-venv
+        once .cache/peers/litellm.stamp "$peer_files/litellm/requirements.txt" -- make_litellm ||
+            { rm -rf .cache/peers/litellm; say "the LiteLLM proxy cannot be installed"; }
+    fi
+    if [[ ,$1, == *,portkey,* ]]; then
+        command -v npm >/dev/null || install_packages npm
+        once .cache/peers/portkey.stamp "$peer_files"/portkey/package*.json -- make_portkey ||
+            { rm -rf .cache/peers/portkey; say "the Portkey gateway cannot be installed"; }
+    fi
 }
 
 setup() {
@@ -206,8 +238,19 @@ fuzz() {
 }
 
 bench() {
+    local argument peers=portkey,litellm
     setup bench
     build
+    if [ "${1:-}" = busy-hour ]; then
+        for argument in "$@"; do
+            case $argument in
+            --peers=*) peers=${argument#*=} ;;
+            *) [ "${before:-}" != --peers ] || peers=$argument ;;
+            esac
+            local before=$argument
+        done
+        setup_peers "$peers"
+    fi
     exec bash bench/run.sh "$@"
 }
 

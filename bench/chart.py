@@ -50,3 +50,53 @@ def ratios(figures, machine):
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" '
             f'viewBox="0 0 {WIDTH} {height:.0f}" font-family="sans-serif">'
             f'<rect width="100%" height="100%" fill="#ffffff"/>' + "".join(parts) + "</svg>\n")
+
+
+# --- the busy hour --------------------------------------------------------------------------------
+
+HOUR_COLOURS = {"bare": "#cf222e", "unbusy": "#1f6feb"}
+HOUR_LEFT = 210
+HOUR_PANELS = [
+    ("success", None, "Whole answers", lambda v: f"{v:.2%}"),
+    ("first_mean_s", "first_p99_s", "First token: mean, with a line up to p99", lambda v: f"{v:.2f} s"),
+    ("calls_per_request", None, "Calls upstream per request", lambda v: f"{v:.2f}"),
+]
+
+
+def hour_panel(parts, y, panel, rows, names):
+    key, tail, title, words = panel
+    values = {name: row for name, row in rows.items() if row.get(key) is not None}
+    if not values:
+        return y
+    most = max(max(row[key], row.get(tail) or 0 if tail else 0) for row in values.values())
+    scale = (WIDTH - HOUR_LEFT - 130) / (most or 1)
+    parts.append(text(10, y + 16, title, 14, weight="bold"))
+    y += 28
+    for name, row in values.items():
+        end = row[key] * scale
+        parts.append(text(HOUR_LEFT - 8, y + 15, names[name], anchor="end"))
+        parts.append(f'<rect x="{HOUR_LEFT}" y="{y}" width="{end:.1f}" height="{BAR}" '
+                     f'fill="{HOUR_COLOURS.get(name, "#8b949e")}"/>')
+        label = words(row[key])
+        if tail and row.get(tail) is not None:
+            parts.append(f'<path d="M{HOUR_LEFT + end:.1f} {y + BAR / 2} '
+                         f'H{HOUR_LEFT + row[tail] * scale:.1f}" stroke="#24292f" stroke-width="1.5"/>')
+            end = max(end, row[tail] * scale)
+            label += f" ({row[tail]:.1f} s)"
+        parts.append(text(HOUR_LEFT + end + 8, y + 15, label, 12))
+        y += BAR + GAP
+    return y + 14
+
+
+def busy_hour(rows, names, machine):
+    parts = []
+    y = 10
+    for panel in HOUR_PANELS:
+        y = hour_panel(parts, y, panel, rows, names)
+    parts.append(text(10, y + 8, f"{machine['cpu']}, {machine['cores']} cores, Linux "
+                      f"{machine['kernel']}. Same seed, load and bad times for everybody, one after "
+                      "the other.", 11))
+    height = y + 22
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" '
+            f'viewBox="0 0 {WIDTH} {height:.0f}" font-family="sans-serif">'
+            f'<rect width="100%" height="100%" fill="#ffffff"/>' + "".join(parts) + "</svg>\n")

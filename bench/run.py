@@ -22,22 +22,20 @@ import hashlib
 import json
 import os
 import pathlib
-import platform
 import resource
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import time
 
 import chart
+from process import cpu_seconds, free_port, machine, memory_kib, say, started, tree, wait_for_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 OUT = ROOT / "out" / "bench"
 KEY = "ub-bench-0123456789abcdef"
-TICK = os.sysconf("SC_CLK_TCK")
 REFERENCE = "haproxy"
 
 
@@ -59,63 +57,6 @@ PROXIES = [
 ]
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-# --- processes ------------------------------------------------------------------------------------
-
-
-def tree(pid):
-    """The process and all its descendants."""
-    children = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                stat = (entry / "stat").read_text()
-                parent = int(stat.rsplit(")", 1)[1].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    found, left = [], [pid]
-    while left:
-        one = left.pop()
-        found.append(one)
-        left += children.get(one, [])
-    return found
-
-
-def cpu_seconds(pids):
-    total = 0
-    for pid in pids:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICK
-
-
-def memory_kib(pids):
-    """Resident memory in KiB, and the part of it that is not shared with a file."""
-    resident = anonymous = 0
-    for pid in pids:
-        for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                resident += int(line.split()[1])
-            elif line.startswith("RssAnon:"):
-                anonymous += int(line.split()[1])
-    return {"rss": resident, "anon": anonymous}
-
-
-def wait_for_port(process, port):
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.02)
-    raise RuntimeError("it does not listen")
-
-
 # The proxy has a core of its own, and the origin and the client share another one: what the
 # scheduler makes of three busy processes on two cores is no property of a proxy.
 PROXY_CORE, REST_CORE = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
@@ -135,22 +76,6 @@ def many_streams():
 
 
 @contextlib.contextmanager
-def started(command, log, core):
-    with open(log, "wb") as out:
-        process = subprocess.Popen(on_core(core, command), stdout=out, stderr=subprocess.STDOUT,
-                                   cwd=OUT)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@contextlib.contextmanager
 def proxy_running(proxy, origin, slots=4096):
     port = free_port()
     words = {"@PORT@": port, "@ORIGIN@": origin, "@DIR@": OUT, "@ADMIN@": free_port(),
@@ -162,7 +87,7 @@ def proxy_running(proxy, origin, slots=4096):
     config = OUT / proxy.template
     config.write_text(text)
     command = [part.replace("@CONFIG@", str(config)) for part in proxy.command]
-    with started(command, OUT / f"{proxy.name}.log", PROXY_CORE) as process:
+    with started(on_core(PROXY_CORE, command), OUT / f"{proxy.name}.log", cwd=OUT) as process:
         wait_for_port(process, port)
         yield process.pid, port
 
@@ -217,7 +142,8 @@ def measure(port, pid, options):
 def origin_running(name, *words):
     """The process's pid and its port."""
     log = OUT / f"{name}.log"
-    with started([str(BUILD / "bench" / "bench_source"), *words], log, REST_CORE) as source:
+    command = on_core(REST_CORE, [str(BUILD / "bench" / "bench_source"), *words])
+    with started(command, log, cwd=OUT) as source:
         deadline = time.monotonic() + 5
         while not (text := log.read_text()).startswith("listening"):
             if time.monotonic() > deadline:
@@ -254,10 +180,6 @@ def run_rounds(proxies, options):
 
 
 # --- figures --------------------------------------------------------------------------------------
-
-
-def say(*words):
-    print(*words, file=sys.stderr, flush=True)
 
 
 def print_round(number, results):
@@ -340,17 +262,6 @@ def print_table(figures):
                 median, low, high = (form.format(value[k]) for k in ("median", "min", "max"))
                 cells.append(f"{f'{median} ({low} to {high})':>26}")
             print(f"{title:38}" + "".join(cells))
-
-
-def machine():
-    cpu = "unknown"
-    with contextlib.suppress(OSError):
-        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                cpu = line.split(":", 1)[1].strip()
-                break
-    return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release(),
-            "load_before": os.getloadavg()[0]}
 
 
 def micro():
