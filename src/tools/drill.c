@@ -66,7 +66,7 @@ static const char more[] =
 static int print_list(void)
 {
     for (uint32_t i = 0; i < ub_drill_count; i++) {
-        printf("%-15s %s\n", ub_drills[i].name, ub_drills[i].words);
+        printf("%-16s %s\n", ub_drills[i].name, ub_drills[i].words);
     }
     return UB_EXIT_GOOD;
 }

@@ -6,8 +6,9 @@
 #include "tools/mock_ask.h"
 #include <stdio.h>
 
-#define FLAPS_GAP_NS   (250 * UB_MS)
-#define LEFT_WITHIN_NS UB_SECOND
+#define FLAPS_GAP_NS    (250 * UB_MS)
+#define LEFT_WITHIN_NS  UB_SECOND
+#define FIRST_WITHIN_NS UB_SECOND /* less than half of what a drip takes */
 
 /* Every question has a name of its own, by which the mocks know the case. */
 void ub_drill_case_question(const struct ub_drill_run *run, const struct ub_drill_case *one,
@@ -75,6 +76,7 @@ static struct ub_drill_want want_of(const struct place *at, const struct expecte
         .hopeless = (bits & UB_DRILL_HOPELESS) != 0,
         .calls_max = (bits & UB_DRILL_ASKED_ONCE) != 0 ? 1 : at->run->calls_max,
         .time_max_ns = at->run->time_max_ns,
+        .first_max_ns = (bits & UB_DRILL_AT_ONCE) != 0 ? FIRST_WITHIN_NS : 0,
     };
     bool sick_speaks = at->one->all || (at->run->house != NULL && at->run->house->count == 1);
     if ((bits & UB_DRILL_EMPTY) != 0 && sick_speaks) {
@@ -124,6 +126,7 @@ static enum ub_drill_verdict judge(const struct place *at, const struct expected
         .timed_out = reply->timed_out,
         .calls = calls,
         .total_ns = reply->total_ns,
+        .first_ns = at->one->stream ? reply->first_ns : 0,
     };
     return ub_drill_judge(&want, &seen, why);
 }

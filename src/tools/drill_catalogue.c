@@ -11,7 +11,7 @@
 /* Delays of an hour are "never" for a drill. */
 const struct ub_drill ub_drills[] = {
     /* Busy. */
-    {"429", "429", NULL, BOTH, RESCUED, SAFE, "7", "429 without Retry-After"},
+    {"429", "429", NULL, BOTH, RESCUED, SAFE, "7, 21, 23", "429 without Retry-After"},
     {"429-after", "429-after;retry=60s", NULL, BOTH, RESCUED, SAFE, "7",
      "429 with Retry-After, later than anybody waits"},
     {"429-soon", "429-after;retry=1s;times=1", NULL,
@@ -19,8 +19,8 @@ const struct ub_drill ub_drills[] = {
      "each says 429 once, with Retry-After: 1"},
     {"500-once", "500;times=1", NULL, UB_DRILL_ONE | UB_DRILL_ALONE, RESCUED, RESCUED, "21",
      "500, once"},
-    {"503", "503", NULL, BOTH, RESCUED, SAFE, "6, 16, 21", "503 for ever"},
-    {"529", "529", NULL, BOTH, RESCUED, SAFE, NULL, "529 overloaded"},
+    {"503", "503", NULL, BOTH, RESCUED, SAFE, "6, 21, 23", "503 for ever"},
+    {"529", "529", NULL, BOTH, RESCUED, SAFE, "7", "529 overloaded"},
     {"busy-200", "busy-200", NULL, BOTH, RESCUED, SAFE, "8", "busy inside a 200"},
     {"flapping", "flap;every=500ms", NULL, BOTH | UB_DRILL_FLAPS | UB_DRILL_ALONE, RESCUED, RESCUED,
      "6", "503 and well in turn, twelve requests in three seconds (a minute, shortened)"},
@@ -80,9 +80,11 @@ const struct ub_drill ub_drills[] = {
      "a comment between all events"},
     {"inside", "inside", NULL, UB_DRILL_ALL, RESCUED, RESCUED, "9, 13",
      "a comment inside each event"},
+    {"crlf", "crlf", NULL, UB_DRILL_ALL, RESCUED, RESCUED, "13", "CRLF as the line end of events"},
     {"split", "split", NULL, UB_DRILL_ALL, RESCUED, RESCUED, "13, 14",
      "each event in pieces over time"},
-    {"drip", "drip;every=100ms", NULL, UB_DRILL_ALL, RESCUED, RESCUED, "14", "ten tokens a second"},
+    {"drip", "drip;every=100ms", NULL, UB_DRILL_ALL | UB_DRILL_AT_ONCE, RESCUED, RESCUED, "14",
+     "ten tokens a second"},
 
     /* The client. */
     {"client-leaves", "drip;every=100ms", NULL,

@@ -26,6 +26,7 @@ enum {
         1 << 10, /* a stream is rescued by going on elsewhere, where that is possible */
     UB_DRILL_EMPTY = 1 << 11,     /* the sick one's whole answer is empty */
     UB_DRILL_EACH_ONCE = 1 << 13, /* a request gets through when it may ask each, and one again */
+    UB_DRILL_AT_ONCE = 1 << 14,   /* the first text must not wait for the rest */
     UB_DRILL_LIES = 1 << 12,      /* usage is whatever the upstream says */
 };
 

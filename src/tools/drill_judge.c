@@ -158,6 +158,11 @@ static enum ub_drill_verdict judge_answer(const struct ub_drill_want *want,
     if (!has_right_words(want->text, ub_buf_slice(&answer->text), why)) {
         return UB_DRILL_FAILED;
     }
+    if (want->first_max_ns > 0 && seen->first_ns > want->first_max_ns) {
+        ub_buf_printf(why, "held back: the first text came after %.1f s",
+                      (double)seen->first_ns / 1e9);
+        return UB_DRILL_FAILED;
+    }
     if (answer->has_error) {
         if (!answer->stream) {
             return failed(why, "an error inside a 200");

@@ -36,6 +36,7 @@ struct ub_drill_want {
     bool hopeless;      /* coming back would change nothing */
     uint32_t calls_max; /* at the upstreams; 0: nobody counts them */
     ub_ns time_max_ns;
+    ub_ns first_max_ns; /* of a stream; 0: any time is fine */
 };
 
 /* What came. */
@@ -45,6 +46,7 @@ struct ub_drill_seen {
     bool timed_out;                       /* we gave up */
     uint32_t calls;
     ub_ns total_ns;
+    ub_ns first_ns; /* until the first text; 0: none came, or it is no stream */
 };
 
 /* `why` gets a few words, whatever the verdict. */

@@ -131,7 +131,8 @@ static struct ub_drill_want right(void)
                                   .prompt_tokens = 7,
                                   .answer_tokens = 3,
                                   .calls_max = 4,
-                                  .time_max_ns = 10 * UB_SECOND};
+                                  .time_max_ns = 10 * UB_SECOND,
+                                  .first_max_ns = UB_SECOND};
 }
 
 /* In pieces of `step` bytes. */
@@ -236,18 +237,22 @@ static void check_bounds(void)
         const char *name;
         bool timed_out;
         uint32_t calls;
-        ub_ns total_ns;
+        ub_ns total_ns, first_ns;
         enum ub_drill_usage usage;
         uint64_t answer_tokens; /* that the judge expects; the answer says 3 */
         enum ub_drill_verdict want;
     } bounds[] = {
-        {"within bounds", false, 4, 10 * UB_SECOND, UB_DRILL_USAGE_EXACT, 3, UB_DRILL_RESCUED},
-        {"a call too many", false, 5, UB_SECOND, UB_DRILL_USAGE_EXACT, 3, UB_DRILL_FAILED},
-        {"too late", false, 1, 11 * UB_SECOND, UB_DRILL_USAGE_EXACT, 3, UB_DRILL_FAILED},
-        {"no end", true, 1, UB_SECOND, UB_DRILL_USAGE_EXACT, 3, UB_DRILL_FAILED},
-        {"an estimate may be off", false, 1, 0, UB_DRILL_USAGE_ABOUT, 5, UB_DRILL_RESCUED},
-        {"but not by so much", false, 1, 0, UB_DRILL_USAGE_ABOUT, 7, UB_DRILL_FAILED},
-        {"an upstream may lie", false, 1, 0, UB_DRILL_USAGE_ANY, 700, UB_DRILL_RESCUED},
+        {"within bounds", false, 4, 10 * UB_SECOND, 0, UB_DRILL_USAGE_EXACT, 3, UB_DRILL_RESCUED},
+        {"a call too many", false, 5, UB_SECOND, 0, UB_DRILL_USAGE_EXACT, 3, UB_DRILL_FAILED},
+        {"too late", false, 1, 11 * UB_SECOND, 0, UB_DRILL_USAGE_EXACT, 3, UB_DRILL_FAILED},
+        {"no end", true, 1, UB_SECOND, 0, UB_DRILL_USAGE_EXACT, 3, UB_DRILL_FAILED},
+        {"as it comes", false, 1, 3 * UB_SECOND, UB_SECOND, UB_DRILL_USAGE_EXACT, 3,
+         UB_DRILL_RESCUED},
+        {"held back", false, 1, 3 * UB_SECOND, 2 * UB_SECOND, UB_DRILL_USAGE_EXACT, 3,
+         UB_DRILL_FAILED},
+        {"an estimate may be off", false, 1, 0, 0, UB_DRILL_USAGE_ABOUT, 5, UB_DRILL_RESCUED},
+        {"but not by so much", false, 1, 0, 0, UB_DRILL_USAGE_ABOUT, 7, UB_DRILL_FAILED},
+        {"an upstream may lie", false, 1, 0, 0, UB_DRILL_USAGE_ANY, 700, UB_DRILL_RESCUED},
     };
     struct ub_drill_answer answer;
     struct ub_http_field type;
@@ -261,8 +266,8 @@ static void check_bounds(void)
         struct ub_drill_want want = right();
         want.usage = bounds[i].usage;
         want.answer_tokens = bounds[i].answer_tokens;
-        struct ub_drill_seen seen = {&answer, UB_ERR_OK, bounds[i].timed_out, bounds[i].calls,
-                                     bounds[i].total_ns};
+        struct ub_drill_seen seen = {&answer,         UB_ERR_OK,          bounds[i].timed_out,
+                                     bounds[i].calls, bounds[i].total_ns, bounds[i].first_ns};
         enum ub_drill_verdict verdict = ub_drill_judge(&want, &seen, &why);
         UB_CHECK(verdict == bounds[i].want, "%s: %.*s", bounds[i].name,
                  UB_SLICE_ARG(ub_buf_slice(&why)));

@@ -50,7 +50,7 @@ static void add_row(const struct ub_drill_run *run, const struct ub_drill_case *
                     struct ub_buf *out)
 {
     bool below = one->verdict == UB_DRILL_SAFE && one->best == UB_DRILL_RESCUED;
-    ub_buf_printf(out, "%-15s %-5s %-6s  %-7s%c", one->drill->name, where(one), mode(one),
+    ub_buf_printf(out, "%-16s %-5s %-6s  %-7s%c", one->drill->name, where(one), mode(one),
                   ub_drill_verdict_name(one->verdict), below ? '*' : ' ');
     if (run->house != NULL) {
         ub_buf_printf(out, " %5u", one->calls);
@@ -65,7 +65,7 @@ static void add_row(const struct ub_drill_run *run, const struct ub_drill_case *
 void ub_drill_report_text(const struct ub_drill_about *about, struct ub_buf *out)
 {
     const struct ub_drill_run *run = about->run;
-    ub_buf_printf(out, "%-15s %-5s %-6s  %-8s %5s %8s %8s  %s\n", "drill", "where", "mode",
+    ub_buf_printf(out, "%-16s %-5s %-6s  %-8s %5s %8s %8s  %s\n", "drill", "where", "mode",
                   "verdict", "calls", "first s", "total s", "what came of it");
     for (uint32_t i = 0; i < run->count; i++) {
         if (run->cases[i].played) {
@@ -99,7 +99,8 @@ static void add_json_case(const struct ub_drill_run *run, const struct ub_drill_
     } else {
         ub_buf_add_text(out, ", \"first_token_s\": null");
     }
-    ub_buf_printf(out, ", \"total_s\": %.4f}", (double)one->total_ns / 1e9);
+    ub_buf_printf(out, ", \"total_s\": %.4f, \"pains\": [%s]}", (double)one->total_ns / 1e9,
+                  one->drill->pains != NULL ? one->drill->pains : "");
 }
 
 void ub_drill_report_json(const struct ub_drill_about *about, struct ub_buf *out)
