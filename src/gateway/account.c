@@ -11,6 +11,14 @@ uint32_t ub_account_estimate(uint32_t events, uint64_t text_bytes)
     return tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
 }
 
+uint32_t ub_account_said(const struct ub_attempt *attempt)
+{
+    if (attempt == NULL || attempt->request->endpoint == UB_ENDPOINT_EMBEDDINGS) {
+        return 0;
+    }
+    return ub_account_estimate(attempt->relay.payload, attempt->relay.text_bytes);
+}
+
 /* Prices are per million tokens, so a token costs 1000 billionths of each unit of price. */
 static double part(uint32_t tokens, double price)
 {

@@ -33,6 +33,11 @@ struct ub_account ub_account_of(const struct ub_request *request);
 struct ub_attempt;
 struct ub_account ub_account_of_loser(const struct ub_attempt *attempt);
 
+struct ub_attempt;
+
+/* Tokens of what this attempt has said so far, estimated; NULL has said nothing. */
+uint32_t ub_account_said(const struct ub_attempt *attempt);
+
 /* Tokens of an answer without a report, from the payload events and the bytes of text in it. */
 uint32_t ub_account_estimate(uint32_t events, uint64_t text_bytes);
 

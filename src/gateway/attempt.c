@@ -1,6 +1,7 @@
 #include "gateway/attempt_inside.h"
 
 #include "base/log.h"
+#include "gateway/account.h"
 #include "gateway/ask.h"
 #include "gateway/grace.h"
 #include "gateway/hold.h"
@@ -37,6 +38,7 @@ void ub_attempt_tell(struct ub_attempt *attempt, struct ub_event *event)
     event->request = attempt->request->id;
     event->worker = attempt->request->worker->number;
     event->attempt = attempt->number;
+    event->said = ub_account_said(attempt);
     ub_worker_tell(attempt->request->worker, event);
 }
 

@@ -76,7 +76,31 @@ static const char closing[] =
     "theirs, one after the other, and the first good list is passed on as it is; not to tenants "
     "that "
     "may use only some\n"
-    "models, for whom the list is empty then.\n";
+    "models, for whom the list is empty then.\n"
+    "\n"
+    "## What limits do\n"
+    "\n"
+    "A request must fit into all limits that hold for it: its tenant's, those of its tenant and "
+    "model, the model's. Who does\n"
+    "not fit gets a 429 with the code `rate_limit_exceeded` at once, and takes from none of them. "
+    "Tokens are charged by an\n"
+    "estimate at the door, the prompt and what answers of the model usually have (at most "
+    "`max_tokens`), and corrected at the\n"
+    "end by what the upstream reported or, when it did not (the answer was cut, the client left), "
+    "by what was said. What was\n"
+    "used beyond the estimate is waited for by the next request.\n"
+    "\n"
+    "Answers to limited requests carry `x-ratelimit-limit-requests`, "
+    "`x-ratelimit-remaining-requests` and\n"
+    "`x-ratelimit-reset-requests`, and the same of tokens: the burst of the limit that leaves "
+    "least, what is left of it, and\n"
+    "how long until all of it is there again. A refusal also carries `retry-after-ms` and "
+    "`retry-after`: the time at which the\n"
+    "request fits, behind those that were turned away before it, with a little jitter. "
+    "`x-should-retry: false` comes instead\n"
+    "when that is more than a minute away, when the prompt alone is more than the burst, or when "
+    "the tenant's clients retry\n"
+    "(`x-stainless-retry-count`) more than a fifth of what they ask.\n";
 
 static const char *kind_words(const struct ub_conf_field *field)
 {

@@ -1,5 +1,7 @@
 #include "gateway/grace.h"
 
+#include "gateway/attempt_inside.h"
+
 #define AGAIN_NS (250 * UB_MS) /* well below the brain's grace */
 
 static bool is_complete(const struct ub_attempt *attempt)
@@ -16,12 +18,8 @@ static bool is_complete(const struct ub_attempt *attempt)
 
 static void tell(struct ub_attempt *attempt, ub_ns now)
 {
-    struct ub_request *request = attempt->request;
     attempt->answered_at = now;
-    ub_worker_tell(request->worker, &(struct ub_event){.type = UB_EV_ANSWERED,
-                                                       .request = request->id,
-                                                       .worker = request->worker->number,
-                                                       .attempt = attempt->number});
+    ub_attempt_tell(attempt, &(struct ub_event){.type = UB_EV_ANSWERED});
 }
 
 void ub_grace_look(struct ub_attempt *attempt)

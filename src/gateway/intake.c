@@ -15,7 +15,7 @@
 
 /* The fields that we look for when the body is there, in one pass over the head. The first ones are
  * those that upstreams get to see; nothing else of a client's head leaves. */
-enum { TIMEOUT = UB_PASSED_FIELDS, READ_TIMEOUT, WHOLE_TIMEOUT, COOKIE, CLASS, WANTED };
+enum { TIMEOUT = UB_PASSED_FIELDS, READ_TIMEOUT, WHOLE_TIMEOUT, COOKIE, CLASS, RETRIES, WANTED };
 static const struct ub_slice wanted[WANTED] = {
     UB_LIT("traceparent"),
     UB_LIT("tracestate"),
@@ -26,6 +26,7 @@ static const struct ub_slice wanted[WANTED] = {
     [WHOLE_TIMEOUT] = UB_LIT("x-stainless-timeout"),
     [COOKIE] = UB_LIT("cookie"),
     [CLASS] = UB_LIT("x-unbusy-class"),
+    [RETRIES] = UB_LIT("x-stainless-retry-count"),
 };
 
 /* The value of the first field of each name; empty when there is none. */
@@ -302,11 +303,26 @@ static void lower_class(struct ub_request *request, struct ub_slice asked)
     }
 }
 
+/* How often the client has tried before, as the SDKs say; more than a byte holds is as good. */
+static uint8_t retries_of(struct ub_slice text)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9') {
+            return 0;
+        }
+        count = count * 10 + (uint32_t)(text.ptr[i] - '0');
+        count = count > UINT8_MAX ? UINT8_MAX : count;
+    }
+    return (uint8_t)count;
+}
+
 static void fill_tenant(struct ub_request *request, const struct ub_slice *values,
                         struct ub_arrival *arrival)
 {
     const struct ub_setup *setup = request->view->setup;
     lower_class(request, values[CLASS]);
+    arrival->retry = retries_of(values[RETRIES]);
     arrival->class = (uint8_t)request->class;
     arrival->tenant = request->tenant == NULL
                           ? UB_NO_TENANT

@@ -200,13 +200,12 @@ void ub_keeper_fetch(struct ub_keeper *keeper, uint16_t worker, struct ub_mailba
 }
 
 enum ub_arrived ub_keeper_arrive(struct ub_keeper *keeper, uint16_t worker, struct ub_event *event,
-                                 uint64_t model_key, void *owner, const void *routes_of,
-                                 struct ub_mailbag *bag)
+                                 const struct ub_newcomer *who, struct ub_mailbag *bag)
 {
     pthread_mutex_lock(&keeper->lock);
     enum ub_arrived result = UB_ARRIVED_IN;
     struct ub_request_id id = ub_brain_next_id(keeper->brain);
-    if (keeper->routes_of != routes_of) {
+    if (keeper->routes_of != who->routes_of) {
         result = UB_ARRIVED_STALE;
     } else if (id.generation == 0) {
         result = UB_ARRIVED_FULL;
@@ -218,9 +217,14 @@ enum ub_arrived ub_keeper_arrive(struct ub_keeper *keeper, uint16_t worker, stru
     event->type = UB_EV_ARRIVED;
     event->worker = worker;
     event->request = id;
-    event->arrived.model = model_key == 0 ? UB_NO_MODEL : ub_brain_model(keeper->brain, model_key);
-    keeper->owners[id.slot] = owner;
+    event->arrived.model =
+        who->model_key == 0 ? UB_NO_MODEL : ub_brain_model(keeper->brain, who->model_key);
+    keeper->owners[id.slot] = who->owner;
     step(keeper, event);
+    if (who->allowance != NULL) {
+        ub_brain_allowance(keeper->brain, event->arrived.tenant, event->arrived.model, keeper->now,
+                           who->allowance);
+    }
     finish(keeper, worker, bag);
     return UB_ARRIVED_IN;
 }

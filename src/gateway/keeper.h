@@ -65,11 +65,17 @@ enum ub_arrived {
     UB_ARRIVED_STALE, /* `routes_of` is not what the brain goes by any more: take the new one */
 };
 
-/* A request comes in. `owner` comes back with each of its actions, until its terminal one.
- * `model_key` is resolved here (0: unknown). */
+/* Who comes in. */
+struct ub_newcomer {
+    uint64_t model_key;             /* resolved under the lock; 0: unknown */
+    void *owner;                    /* comes back with each action, until the terminal one */
+    const void *routes_of;          /* what the arrival was made for */
+    struct ub_allowance *allowance; /* filled in: what is left of the limits; NULL: nobody asks */
+};
+
+/* A request comes in. */
 enum ub_arrived ub_keeper_arrive(struct ub_keeper *keeper, uint16_t worker, struct ub_event *event,
-                                 uint64_t model_key, void *owner, const void *routes_of,
-                                 struct ub_mailbag *bag);
+                                 const struct ub_newcomer *who, struct ub_mailbag *bag);
 
 /* Which slots the brain gave: as many as the routes have of each, in the same order. */
 struct ub_slots {

@@ -46,7 +46,8 @@ static enum ub_arrived arrive(struct ub_keeper *keeper, uint16_t worker, void *o
                               const void *routes, struct ub_event *event, struct ub_mailbag *bag)
 {
     *event = (struct ub_event){.arrived = {.stream = true, .can_retry = true}};
-    return ub_keeper_arrive(keeper, worker, event, 100, owner, routes, bag);
+    const struct ub_newcomer who = {.model_key = 100, .owner = owner, .routes_of = routes};
+    return ub_keeper_arrive(keeper, worker, event, &who, bag);
 }
 
 static void end(struct ub_keeper *keeper, uint16_t worker, struct ub_request_id id,

@@ -1,5 +1,7 @@
 #include "gateway/refusal.h"
 
+#include <stdio.h>
+
 struct ub_refusal ub_refusal_of(enum ub_error error)
 {
     return (struct ub_refusal){
@@ -7,6 +9,53 @@ struct ub_refusal ub_refusal_of(enum ub_error error)
         .code = ub_error_slug(error),
         .message = ub_slice_of(ub_error_words(error)),
     };
+}
+
+struct ub_refusal ub_refusal_over_limit(enum ub_reason why)
+{
+    static const char *const words[UB_WHY_COUNT] = {
+        [UB_WHY_TENANT_REQUESTS] = "Rate limit reached: requests of the owner of this API key.",
+        [UB_WHY_TENANT_TOKENS] = "Rate limit reached: tokens of the owner of this API key.",
+        [UB_WHY_TENANT_CONCURRENCY] =
+            "Limit reached: requests of the owner of this API key at the same time.",
+        [UB_WHY_SHARE_REQUESTS] =
+            "Rate limit reached: requests of the owner of this API key to this model.",
+        [UB_WHY_SHARE_TOKENS] =
+            "Rate limit reached: tokens of the owner of this API key with this model.",
+        [UB_WHY_MODEL_REQUESTS] = "Rate limit reached: requests to this model.",
+        [UB_WHY_MODEL_TOKENS] = "Rate limit reached: tokens of this model.",
+        [UB_WHY_TOO_LARGE] =
+            "Request too large: the prompt has more tokens than the rate limit ever lets through "
+            "at once.",
+    };
+    struct ub_refusal refusal = ub_refusal_of(UB_ERR_OVER_LIMIT);
+    if (words[why] != NULL) {
+        refusal.message = ub_slice_of(words[why]);
+    }
+    return refusal;
+}
+
+const char *ub_refusal_reset(ub_ns reset_ns, char out[UB_RESET_TEXT])
+{
+    uint64_t ms = (uint64_t)(ub_ns_max(reset_ns, 0) / UB_MS + (reset_ns % UB_MS > 0));
+    uint64_t h = ms / 3600000, m = ms / 60000 % 60, s = ms / 1000 % 60;
+    int len = 0;
+    if (ms > 0 && ms < 1000) {
+        snprintf(out, UB_RESET_TEXT, "%ums", (unsigned)ms);
+        return out;
+    }
+    if (h > 0) {
+        len = snprintf(out, UB_RESET_TEXT, "%lluh", (unsigned long long)h);
+    }
+    if (h > 0 || m > 0) {
+        len += snprintf(out + len, UB_RESET_TEXT - (size_t)len, "%um", (unsigned)m);
+    }
+    len += snprintf(out + len, UB_RESET_TEXT - (size_t)len, "%u", (unsigned)s);
+    if (ms % 1000 > 0) {
+        len += snprintf(out + len, UB_RESET_TEXT - (size_t)len, ".%03u", (unsigned)(ms % 1000));
+    }
+    snprintf(out + len, UB_RESET_TEXT - (size_t)len, "s");
+    return out;
 }
 
 struct ub_refusal ub_refusal_for_now(enum ub_error error)

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/time.h"
+#include "policy/brain.h"
 #include <stdint.h>
 
 #define UB_ADVICE_MAX_NS (60 * UB_SECOND)
@@ -34,6 +35,14 @@ struct ub_refusal ub_refusal_of(enum ub_error error);
 
 /* The same, with the advice to come back in a second. */
 struct ub_refusal ub_refusal_for_now(enum ub_error error);
+
+/* Turned away by a limit: which one, in words. */
+struct ub_refusal ub_refusal_over_limit(enum ub_reason why);
+
+/* A duration as OpenAI writes it into x-ratelimit-reset-*: "6m0s", "1.204s", "17ms"; rounded up to
+ * milliseconds. Returns `out`. */
+#define UB_RESET_TEXT 32
+const char *ub_refusal_reset(ub_ns reset_ns, char out[UB_RESET_TEXT]);
 
 /* {"error":{...}}. Without memory `out` has failed; ub_refusal_spare() is then the body. */
 void ub_refusal_write(const struct ub_refusal *refusal, struct ub_buf *out);

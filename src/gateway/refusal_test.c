@@ -35,8 +35,32 @@ static const struct {
     {"never zero, which SDKs ignore", 0, 0.0, UB_MS},
 };
 
+static const struct {
+    ub_ns reset_ns;
+    const char *want;
+} resets[] = {
+    {0, "0s"},
+    {1, "1ms"},
+    {999 * UB_MS, "999ms"},
+    {UB_SECOND, "1s"},
+    {1204 * UB_MS - 1, "1.204s"},
+    {360 * UB_SECOND, "6m0s"},
+    {24 * UB_HOUR + 30 * UB_MS, "24h0m0.030s"},
+    {UB_NEVER, "2562047h47m16.855s"},
+};
+
 int main(void)
 {
+    for (size_t i = 0; i < UB_COUNT(resets); i++) {
+        char out[UB_RESET_TEXT];
+        UB_CHECK_TEXT(ub_refusal_reset(resets[i].reset_ns, out), resets[i].want,
+                      "the limit is whole again in %s", resets[i].want);
+    }
+    struct ub_refusal limited = ub_refusal_over_limit(UB_WHY_MODEL_TOKENS);
+    UB_CHECK(limited.status == 429 && strcmp(limited.code, "rate_limit_exceeded") == 0 &&
+                 ub_slice_is(limited.message, "Rate limit reached: tokens of this model."),
+             "a limit says which one it is");
+
     for (size_t i = 0; i < UB_COUNT(rows); i++) {
         struct ub_buf out = {0};
         ub_refusal_write(&rows[i].refusal, &out);

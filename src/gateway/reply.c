@@ -6,7 +6,7 @@
 #include "http/openai.h"
 #include "http/sse.h"
 
-#define FIELDS_MAX 12
+#define FIELDS_MAX 18
 
 /* Fields under construction, with room for their texts. */
 struct fields {
@@ -16,6 +16,9 @@ struct fields {
     char after_ms[UB_DIGITS_MAX];
     char after_s[UB_DIGITS_MAX];
     char cookie[UB_COOKIE_MAX];
+    struct {
+        char limit[UB_DIGITS_MAX], left[UB_DIGITS_MAX], reset[UB_RESET_TEXT];
+    } allowance[2];
 };
 
 static void add(struct fields *fields, struct ub_slice name, struct ub_slice value)
@@ -36,6 +39,28 @@ static void add_cookie(struct fields *fields, const struct ub_request *request)
     }
 }
 
+/* What the client may still ask: in OpenAI's names, on every answer while a limit holds. */
+static void add_allowance(struct fields *fields, const struct ub_allowance *allowance)
+{
+    static const struct {
+        struct ub_slice limit, left, reset;
+    } names[2] = {
+        {UB_LIT("X-RateLimit-Limit-Requests"), UB_LIT("X-RateLimit-Remaining-Requests"),
+         UB_LIT("X-RateLimit-Reset-Requests")},
+        {UB_LIT("X-RateLimit-Limit-Tokens"), UB_LIT("X-RateLimit-Remaining-Tokens"),
+         UB_LIT("X-RateLimit-Reset-Tokens")},
+    };
+    const struct ub_allowance_part *parts[2] = {&allowance->requests, &allowance->tokens};
+    for (int i = 0; i < 2; i++) {
+        if (parts[i]->limit > 0) {
+            add(fields, names[i].limit, ub_digits(parts[i]->limit, fields->allowance[i].limit));
+            add(fields, names[i].left, ub_digits(parts[i]->left, fields->allowance[i].left));
+            add(fields, names[i].reset,
+                ub_slice_of(ub_refusal_reset(parts[i]->full_ns, fields->allowance[i].reset)));
+        }
+    }
+}
+
 static void add_common(struct fields *fields, const struct ub_request *request,
                        struct ub_slice type)
 {
@@ -48,6 +73,7 @@ static void add_common(struct fields *fields, const struct ub_request *request,
     if (request->arrived_at != 0) {
         add(fields, UB_LIT("X-Unbusy-Attempts"), ub_digits(request->tries, fields->attempts));
         add(fields, UB_LIT("X-Unbusy-Cache"), UB_LIT("bypass"));
+        add_allowance(fields, &request->allowance);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/embed.h"
+#include "gateway/account.h"
 #include "gateway/attempt.h"
 #include "gateway/hold.h"
 #include "gateway/intake.h"
@@ -117,7 +118,9 @@ void ub_request_arrived(struct ub_request *request, struct ub_request_id id)
 
 static void answer(struct ub_request *request, const struct ub_action *action)
 {
-    struct ub_refusal refusal = ub_refusal_of(action->error);
+    struct ub_refusal refusal = action->error == UB_ERR_OVER_LIMIT
+                                    ? ub_refusal_over_limit(action->reason)
+                                    : ub_refusal_of(action->error);
     refusal.advice = action->should_retry ? UB_ADVICE_RETRY : UB_ADVICE_GIVE_UP;
     refusal.retry_after_ns = action->retry_after_ns;
     if (action->error == UB_ERR_EMPTY_ANSWER && request->empty.attempt == action->attempt) {
@@ -282,10 +285,12 @@ static void on_gone(struct ub_exchange *exchange, enum ub_gone why)
         ub_request_end(request, left, UB_WHY_CLIENT_LEFT);
         break;
     case UB_REQUEST_RUNNING:
-        ub_worker_tell(request->worker, &(struct ub_event){.type = UB_EV_CLIENT_LEFT,
-                                                           .request = request->id,
-                                                           .worker = request->worker->number,
-                                                           .left = left});
+        ub_worker_tell(request->worker,
+                       &(struct ub_event){.type = UB_EV_CLIENT_LEFT,
+                                          .request = request->id,
+                                          .worker = request->worker->number,
+                                          .said = ub_account_said(request->speaker),
+                                          .left = left});
         break;
     case UB_REQUEST_OVER:
         if (why != UB_GONE_DONE && request->outcome == UB_ERR_OK) {

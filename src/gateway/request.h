@@ -70,6 +70,7 @@ struct ub_request {
     const struct ub_tenant_config *tenant; /* NULL: none configured */
     enum ub_traffic class;                 /* the tenant's, or a lower one that was asked for */
     int32_t model;                         /* index in the setup's configuration, -1 = none */
+    struct ub_allowance allowance;         /* what was left of its limits after it */
     bool stream;
     bool wants_usage; /* the client asked for the usage chunk itself */
     uint64_t cookie_key;

@@ -65,6 +65,12 @@ static void count(const struct ub_request *request, const struct ub_account *acc
     if (request->tenant != NULL) {
         ub_metrics_add(shard, UB_METRIC_TENANT_REQUESTS, tenant_slot(request), 0, 1);
     }
+    if (request->outcome == UB_ERR_OVER_LIMIT) {
+        _Static_assert(UB_WHY_TOO_LARGE - UB_WHY_TENANT_REQUESTS == UB_METRIC_LIMIT_TOO_LARGE,
+                       "the same limits in the same order");
+        ub_metrics_add(shard, UB_METRIC_LIMITED, tenant_slot(request),
+                       (uint32_t)request->why - UB_WHY_TENANT_REQUESTS, 1);
+    }
     if (request->arrived_at == 0) {
         return;
     }

@@ -103,8 +103,9 @@ enum ub_arrived ub_worker_arrive(struct ub_worker *worker, struct ub_event *even
 {
     assert(!worker->carrying);
     struct ub_mailbag bag;
-    enum ub_arrived arrived = ub_keeper_arrive(worker->gateway->keeper, worker->number, event,
-                                               model_key, request, setup, &bag);
+    const struct ub_newcomer who = {model_key, request, setup, &request->allowance};
+    enum ub_arrived arrived =
+        ub_keeper_arrive(worker->gateway->keeper, worker->number, event, &who, &bag);
     if (arrived == UB_ARRIVED_IN) {
         ub_request_arrived(request, event->request);
         carry(worker, &bag);

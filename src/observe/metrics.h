@@ -25,7 +25,7 @@
 #define UB_METRICS(X)                                                                              \
     X(REQUESTS, COUNTER, MODEL, OUTCOME, "requests_total", "Requests that got their one outcome.") \
     X(CLASS_REQUESTS, COUNTER, CLASS, OUTCOME, "class_requests_total",                             \
-      "Requests by the class of their tenant; without tenants all are standard.")                  \
+      "Requests by their class: their tenant's, or a lower one that was asked for.")               \
     X(RESPONSES, COUNTER, STATUS, NONE, "responses_total",                                         \
       "Responses to clients, refusals before a request was understood included.")                  \
     X(REQUESTS_RUNNING, UPDOWN, MODEL, NONE, "requests_running",                                   \
@@ -42,6 +42,8 @@
     X(COST, NANOS, MODEL, USAGE, "cost_total",                                                     \
       "What answers cost at the configured prices, in the currency of these.")                     \
     X(TENANT_REQUESTS, COUNTER, TENANT, NONE, "tenant_requests_total", "Requests by tenant.")      \
+    X(LIMITED, COUNTER, TENANT, LIMIT, "limited_total",                                            \
+      "Requests turned away, by tenant and the limit that was reached.")                           \
     X(TENANT_TOKENS, COUNTER, TENANT, TOKENS, "tenant_tokens_total", "Tokens by tenant.")          \
     X(TENANT_TOKENS_ESTIMATED, COUNTER, TENANT, TOKENS, "tenant_tokens_estimated_total",           \
       "Estimated tokens by tenant.")                                                               \
@@ -121,6 +123,7 @@ enum ub_metric_label {
     UB_LABEL_TOKENS,   /* enum ub_metric_tokens */
     UB_LABEL_USAGE,    /* enum ub_metric_usage */
     UB_LABEL_CLASS,    /* enum ub_metric_class */
+    UB_LABEL_LIMIT,    /* enum ub_metric_limit */
     UB_LABEL_LEVEL,    /* enum ub_log_level */
     UB_LABEL_VERSION,  /* 0 */
     UB_LABEL_COUNT
@@ -141,6 +144,23 @@ enum ub_metric_class {
     UB_CLASSES(X)
 #undef X
         UB_METRIC_CLASSES
+};
+
+/* Which limit was reached, in the order of the brain's reasons. */
+#define UB_LIMITS(X)                            \
+    X(TENANT_REQUESTS, "tenant_requests")       \
+    X(TENANT_TOKENS, "tenant_tokens")           \
+    X(TENANT_CONCURRENCY, "tenant_concurrency") \
+    X(SHARE_REQUESTS, "tenant_model_requests")  \
+    X(SHARE_TOKENS, "tenant_model_tokens")      \
+    X(MODEL_REQUESTS, "model_requests")         \
+    X(MODEL_TOKENS, "model_tokens")             \
+    X(TOO_LARGE, "too_large")
+enum ub_metric_limit {
+#define X(name, word) UB_METRIC_LIMIT_##name,
+    UB_LIMITS(X)
+#undef X
+        UB_METRIC_LIMITS
 };
 
 /* Words of an enum label ("reported", "batch"), for logs; NULL for a value that it does not have. */

@@ -18,6 +18,7 @@ static const char *label_key(enum ub_metric_label label)
         [UB_LABEL_TOKENS] = "kind",     [UB_LABEL_LEVEL] = "level",
         [UB_LABEL_VERSION] = "version", [UB_LABEL_ZONE] = "zone",
         [UB_LABEL_USAGE] = "usage",     [UB_LABEL_CLASS] = "class",
+        [UB_LABEL_LIMIT] = "limit",
     };
     return keys[label];
 }
@@ -37,6 +38,11 @@ const char *ub_metrics_word(enum ub_metric_label label, uint32_t index)
         UB_CLASSES(X)
 #undef X
     };
+    static const char *const limits[] = {
+#define X(name, word) word,
+        UB_LIMITS(X)
+#undef X
+    };
     switch (label) {
     case UB_LABEL_OUTCOME:
     case UB_LABEL_ERROR:
@@ -51,6 +57,8 @@ const char *ub_metrics_word(enum ub_metric_label label, uint32_t index)
         return index < UB_COUNT(usages) ? usages[index] : NULL;
     case UB_LABEL_CLASS:
         return index < UB_COUNT(classes) ? classes[index] : NULL;
+    case UB_LABEL_LIMIT:
+        return index < UB_COUNT(limits) ? limits[index] : NULL;
     case UB_LABEL_LEVEL:
         return index < UB_LOG_LEVELS ? ub_log_level_name((enum ub_log_level)index) : NULL;
     case UB_LABEL_VERSION:
