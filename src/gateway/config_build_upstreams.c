@@ -92,6 +92,12 @@ static bool is_ourselves(const struct ub_config *config, const struct ub_upstrea
     return false;
 }
 
+static uint32_t concurrency_of(const struct ub_conf_upstream *from)
+{
+    bool known = from->concurrency != UB_CONF_LEARNED && from->concurrency != UB_CONF_UNLIMITED;
+    return known ? from->concurrency : 0;
+}
+
 static void build_upstream(struct ub_conf_builder *b, const struct ub_conf_upstream *from,
                            struct ub_upstream_config *out)
 {
@@ -116,7 +122,7 @@ static void build_upstream(struct ub_conf_builder *b, const struct ub_conf_upstr
         ub_conf_problem(b->problems, from->ca.at, "'ca' has no meaning with a plain http URL");
     }
     out->tls_verify = from->verify;
-    out->concurrency = from->concurrency;
+    out->concurrency = concurrency_of(from);
     out->zone = ub_conf_keep(b, &from->zone);
     out->price_input = from->price_input;
     out->price_cached = from->price_cached;
@@ -149,7 +155,11 @@ void ub_conf_build_upstreams(struct ub_conf_builder *b)
             }
         }
         build_upstream(b, &from[i], &list[i]);
-        specs[i] = (struct ub_upstream_spec){list[i].id, from[i].concurrency};
+        specs[i] = (struct ub_upstream_spec){
+            .key = list[i].id,
+            .concurrency = list[i].concurrency,
+            .learns = from[i].concurrency == UB_CONF_LEARNED,
+        };
     }
     b->config->upstreams = list;
     b->config->upstream_count = items->count;

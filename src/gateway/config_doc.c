@@ -149,6 +149,7 @@ static void add_type(struct ub_buf *out, const struct ub_conf_field *field)
     default:
         if (field->words != NULL) {
             add_words(out, field->words);
+            ub_buf_add_text(out, field->kind == UB_KIND_COUNT ? " or number" : "");
         } else {
             ub_buf_add_text(out, kind_words(field));
         }

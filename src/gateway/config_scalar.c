@@ -282,6 +282,21 @@ static bool read_number(const struct ub_conf_field *field, struct ub_slice text,
     }
 }
 
+/* A word instead of a number. */
+static bool read_instead(const struct ub_conf_field *field, struct ub_slice text, uint32_t *target,
+                         struct ub_buf *words)
+{
+    for (uint32_t i = 0; ub_conf_word(field->words, i).len > 0; i++) {
+        if (ub_slice_eq(ub_conf_word(field->words, i), text)) {
+            *target = UB_CONF_COUNT_WORD(i);
+            return true;
+        }
+        ub_buf_printf(words, "%.*s, ", UB_SLICE_ARG(ub_conf_word(field->words, i)));
+    }
+    ub_buf_add_text(words, "or ");
+    return false;
+}
+
 bool ub_conf_value_read(const struct ub_conf_field *field, struct ub_slice text, void *target,
                         struct ub_buf *words)
 {
@@ -298,6 +313,9 @@ bool ub_conf_value_read(const struct ub_conf_field *field, struct ub_slice text,
     }
     if (field->kind == UB_KIND_RATE) {
         return read_rate(field, text, target, words);
+    }
+    if (field->words != NULL && read_instead(field, text, target, words)) {
+        return true;
     }
     double value = 0;
     add_bounds(field, words);

@@ -62,6 +62,13 @@ struct ub_conf_share {
     struct ub_conf_rate requests, tokens;
 };
 
+/* What the n-th word stands for where a number may be written as well. */
+#define UB_CONF_COUNT_WORD(n) (UINT32_MAX - (n))
+
+/* `concurrency`, when it is no number */
+#define UB_CONF_LEARNED   UB_CONF_COUNT_WORD(0)
+#define UB_CONF_UNLIMITED UB_CONF_COUNT_WORD(1)
+
 struct ub_conf_upstream {
     struct ub_place at;
     struct ub_conf_text name, url, key, key_file, ca, zone;
@@ -119,7 +126,7 @@ enum ub_conf_shape {
 
 enum ub_conf_kind {
     UB_KIND_BOOL,     /* bool */
-    UB_KIND_COUNT,    /* uint32_t */
+    UB_KIND_COUNT,    /* uint32_t; with `words`: or one of them, as UB_CONF_COUNT_WORD */
     UB_KIND_REAL,     /* double */
     UB_KIND_DURATION, /* ub_ns */
     UB_KIND_SIZE,     /* uint64_t */

@@ -82,8 +82,14 @@ static const struct ub_conf_field upstream_fields[] = {
      .offset = UPSTREAM(concurrency),
      .min = 1,
      .max = 1e6,
-     .fallback = "not known",
-     .about = "Requests it takes at the same time (an account's limit); never exceeded."},
+     .words = "learned off",
+     .fallback = "`learned`",
+     .about =
+         "Requests it takes at the same time. A number is an account's limit and never exceeded. "
+         "`learned`: where the waiting for first tokens grows, or it refuses (429, 503), a limit "
+         "is "
+         "found and followed; it makes requests go elsewhere or wait, and none is refused for it. "
+         "`off`: no limit."},
     {.key = "zone",
      .kind = UB_KIND_NAME,
      .offset = UPSTREAM(zone),
@@ -114,6 +120,7 @@ static void upstream_defaults(void *target)
     struct ub_conf_upstream *upstream = target;
     upstream->dialect = UB_DIALECT_OPENAI;
     upstream->verify = true;
+    upstream->concurrency = UB_CONF_LEARNED;
     upstream->price_input = upstream->price_cached = upstream->price_output = -1;
 }
 

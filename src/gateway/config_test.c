@@ -223,6 +223,9 @@ static const struct {
      ONE TENANT "  requests: {rate: 1.5/s, burst: 9}\n  tokens: 1000/min\n"
                 "  concurrency: 5\n  limits: [{model: m, requests: 1/s}]\n",
      ""},
+    {"an upstream's concurrency of nothing",
+     "upstreams:\n- name: a\n  url: http://h\n  concurrency: 0\n",
+     "f:4:16: 'concurrency' must be learned, off, or a whole number from 1 to 1000000, not '0'\n"},
     {"an unknown class", ONE TENANT "  class: vip\n",
      "f:7:10: 'class' must be one of critical, interactive, standard, batch, not 'vip'\n"},
     {"a budget of nothing", ONE TENANT "  tokens: 0/min\n",

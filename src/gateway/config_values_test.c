@@ -27,7 +27,7 @@ static const char yaml[] =
     "  zone: east\n"
     "  price: {input: 1.5, output: 4}\n"
     "- {name: rack, url: 'http://[fd00::1]:8000', dialect: vllm}\n"
-    "- {name: small, url: 'http://10.0.0.1', models: [chat], verify: false}\n"
+    "- {name: small, url: 'http://10.0.0.1', models: [chat], verify: false, concurrency: off}\n"
     "models:\n"
     "- name: chat\n"
     "  tiers: [[official, rack], [small]]\n"
@@ -113,7 +113,8 @@ static void check_upstreams(const struct ub_config *c)
              "a list maps names to themselves");
     UB_CHECK(u[0].id != 0 && u[0].id != u[1].id && c->routes.upstreams[0].key == u[0].id &&
                  c->routes.upstreams[0].concurrency == 500 &&
-                 c->routes.upstreams[1].concurrency == 0,
+                 c->routes.upstreams[1].concurrency == 0 && !c->routes.upstreams[0].learns &&
+                 c->routes.upstreams[1].learns && !c->routes.upstreams[2].learns,
              "the brain gets identities and known limits");
 }
 

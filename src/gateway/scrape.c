@@ -28,6 +28,8 @@ static void set_target(struct ub_gateway *gateway, uint32_t upstream_slot, uint3
     struct ub_metrics *metrics = gateway->metrics;
     double first_s = (double)facts->first_payload_ns / (double)UB_SECOND;
     ub_metrics_set(metrics, UB_METRIC_ATTEMPTS_RUNNING, upstream_slot, 0, facts->inflight);
+    ub_metrics_set(metrics, UB_METRIC_LEARNED_LIMIT, upstream_slot, 0,
+                   facts->learned == 0 ? (double)NAN : facts->learned);
     ub_metrics_set(metrics, UB_METRIC_TARGET_STATE, upstream_slot, model_slot,
                    state_value(facts->state));
     ub_metrics_set(metrics, UB_METRIC_TARGET_FIRST_TOKEN, upstream_slot, model_slot,

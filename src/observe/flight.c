@@ -111,7 +111,7 @@ static struct ub_flight_out begin_record(struct ub_flight *f, enum ub_flight_kin
 }
 
 /* Whoever changes one of these makes a new version. */
-_Static_assert(UB_FLIGHT_VERSION == 4 && UB_WHY_COUNT == 43 && UB_ACT_TYPES == 9 &&
+_Static_assert(UB_FLIGHT_VERSION == 5 && UB_WHY_COUNT == 44 && UB_ACT_TYPES == 9 &&
                    UB_EV_QUEUED == 10,
                "the numbers in a record mean what they meant in this version");
 

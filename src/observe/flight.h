@@ -19,7 +19,7 @@
 
 #include "policy/brain.h"
 
-#define UB_FLIGHT_VERSION 4
+#define UB_FLIGHT_VERSION 5
 
 struct ub_flight;
 

@@ -132,9 +132,10 @@ static enum ub_error get_error(struct ub_flight_in *in)
     X(u32, tenant_count)   \
     X(u32, share_count)
 
-#define UPSTREAM(X) \
-    X(u64, key)     \
-    X(u32, concurrency)
+#define UPSTREAM(X)     \
+    X(u64, key)         \
+    X(u32, concurrency) \
+    X(u8, learns)
 
 #define TENANT(X) \
     X(u64, key)   \
@@ -450,7 +451,7 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
 
 size_t ub_flight_event_max(const struct ub_brain_limits *limits)
 {
-    size_t routes = 64 + (size_t)limits->upstreams * 12 + (size_t)limits->models * MODEL_BYTES +
+    size_t routes = 64 + (size_t)limits->upstreams * 13 + (size_t)limits->models * MODEL_BYTES +
                     (size_t)limits->tenants * TENANT_BYTES + (size_t)limits->shares * SHARE_BYTES;
     return routes > ARRIVED_BYTES ? routes : ARRIVED_BYTES;
 }

@@ -71,6 +71,9 @@
     X(WAITING, GAUGE, NONE, NONE, "requests_waiting", "Requests waiting for a free slot.")         \
     X(BACKING_OFF, GAUGE, NONE, NONE, "requests_backing_off", "Requests waiting to try again.")    \
     X(ATTEMPTS_RUNNING, GAUGE, UPSTREAM, NONE, "attempts_running", "Attempts in flight.")          \
+    X(LEARNED_LIMIT, GAUGE, UPSTREAM, NONE, "upstream_learned_limit",                              \
+      "Attempts at a time that an upstream takes well, as learned; absent while there is no "      \
+      "limit.")                                                                                    \
     X(FIRST_ATTEMPTS, TOTAL, NONE, NONE, "first_attempts_total", "First attempts of requests.")    \
     X(EXTRA_ATTEMPTS, TOTAL, NONE, NONE, "extra_attempts_total",                                   \
       "Retries and other extra attempts.")                                                         \

@@ -145,6 +145,30 @@ void learn_success(struct ub_brain *brain, struct run *run, ub_ns now)
     run->trial = false;
 }
 
+bool learn_wait(struct ub_brain *brain, const struct request *request, const struct run *run,
+                bool came, ub_ns now)
+{
+    const struct target *target = target_of(brain, run->target);
+    struct upstream *upstream = upstream_of(brain, target->upstream);
+    if (!upstream->learns) {
+        return false;
+    }
+    ub_ns wait_ns = ub_pace_wait(&target->pace, request->prompt_tokens, now - run->started_at);
+    double before = upstream->gradient.limit;
+    (came ? ub_gradient_first : ub_gradient_late)(&upstream->gradient, wait_ns, run->started_at,
+                                                  upstream->inflight, now);
+    double after = upstream->gradient.limit;
+    return before != 0 && (after == 0 || after > before);
+}
+
+static void learn_refusal(struct ub_brain *brain, const struct run *run, ub_ns now)
+{
+    struct upstream *upstream = upstream_of(brain, target_of(brain, run->target)->upstream);
+    if (upstream->learns) {
+        ub_gradient_refused(&upstream->gradient, run->started_at, upstream->inflight, now);
+    }
+}
+
 static void note_tried(struct request *request, uint16_t target, enum ub_error error)
 {
     assert(request->tried_count < ATTEMPTS_MAX);
@@ -170,6 +194,10 @@ void learn_failure(struct ub_brain *brain, struct request *request, struct run *
     }
     if (error == UB_ERR_LATE && request->stream) {
         ub_pace_late(&target->pace, request->prompt_tokens, now - run->started_at, now);
+        learn_wait(brain, request, run, false, now);
+    }
+    if (error == UB_ERR_THROTTLED || error == UB_ERR_UPSTREAM_BUSY) {
+        learn_refusal(brain, run, now);
     }
     if (ub_error_class(error) == UB_CLASS_BUSY && not_before > now) {
         target->rest_until =
@@ -183,7 +211,7 @@ bool could_take(const struct ub_brain *brain, const struct request *request, uin
     const struct target *target = target_of(brain, index);
     const struct ub_retry_policy *retry = &policy_of(brain, request)->retry;
     return !runs_at(request, index) && !is_ruled_out(request, index) && target->rest_until <= now &&
-           has_room(brain, target) &&
+           has_room(brain, request, target) &&
            ub_budget_has(&upstream_of(brain, target->upstream)->budget, retry, now) &&
            ub_breaker_says(&target->breaker, now) != UB_BREAKER_STOP;
 }

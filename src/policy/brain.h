@@ -150,6 +150,7 @@ enum ub_action_type {
     X(NEXT_TIER, "next tier")                             \
     X(BACKED_OFF, "after backing off")                    \
     X(SLOT_FREED, "slot freed")                           \
+    X(BEYOND_LEARNED, "beyond the learned limit")         \
     X(FIRST_PAYLOAD, "first payload")                     \
     X(FIRST_TOKEN_DEADLINE, "first token deadline")       \
     X(STALL, "stalled")                                   \
@@ -250,6 +251,7 @@ struct ub_target_facts {
     enum ub_error ejected_for;
     uint32_t inflight;        /* of this upstream, all models */
     uint32_t concurrency;     /* 0 = not known */
+    double learned;           /* how many it takes well; 0 = as many as came so far */
     uint64_t tokens_inflight; /* of this target */
     ub_ns first_payload_ns;   /* learned, for a short prompt; 0 = no sample yet */
     ub_ns response_ns;        /* mean time of complete answers */

@@ -23,6 +23,7 @@ struct field {
     uint16_t due;   /* one that was bad and has not been tried for a while */
     uint32_t open;  /* breakers that let nothing through */
     bool full;
+    bool soft;  /* of the full ones, some lack but a learned limit */
     bool spent; /* the retry budget of one that had room */
     ub_ns until;
     uint64_t inflight; /* of the whole tier */
@@ -57,19 +58,31 @@ bool is_ruled_out(const struct request *request, uint16_t target)
     return false;
 }
 
-bool has_room(const struct ub_brain *brain, const struct target *target)
+static bool has_slot(const struct upstream *upstream)
 {
-    const struct upstream *upstream = upstream_of(brain, target->upstream);
     return upstream->concurrency == 0 || upstream->inflight < upstream->concurrency;
 }
 
-/* Free slots are known where the limit is known and somebody was served since the last failure. When
- * everybody refuses, the way from one to the next must not cost nothing. */
+bool has_room(const struct ub_brain *brain, const struct request *request,
+              const struct target *target)
+{
+    const struct upstream *upstream = upstream_of(brain, target->upstream);
+    return has_slot(upstream) &&
+           (request->beyond
+                ? ub_gradient_has_room_beyond(&upstream->gradient, upstream->inflight, brain->now)
+                : ub_gradient_has_room(&upstream->gradient, upstream->inflight));
+}
+
+/* Free slots are known where the limit is known or learned and somebody was served since the last
+ * failure. When everybody refuses, the way from one to the next must not cost nothing. */
 bool is_free_of_charge(const struct ub_brain *brain, const struct request *request,
                        const struct target *target)
 {
+    const struct upstream *upstream = upstream_of(brain, target->upstream);
     return request->tried_count > 0 && ub_error_is_quick((enum ub_error)request->last_error) &&
-           upstream_of(brain, target->upstream)->concurrency > 0 && target->bad_at == 0;
+           target->bad_at == 0 &&
+           (upstream->concurrency > 0 ||
+            (upstream->learns && ub_gradient_knows_room(&upstream->gradient, upstream->inflight)));
 }
 
 static bool is_affordable(const struct ub_brain *brain, const struct field *field,
@@ -154,8 +167,9 @@ static void consider(const struct ub_brain *brain, struct field *field, uint32_t
         }
         return;
     }
-    if (!has_room(brain, target)) {
+    if (!has_room(brain, field->request, target)) {
         field->full = true;
+        field->soft |= has_slot(upstream_of(brain, target->upstream)) && !field->request->beyond;
         return;
     }
     if (!is_affordable(brain, field, target)) {
@@ -366,7 +380,7 @@ struct choice choose(struct ub_brain *brain, const struct request *request, uint
     field.now = now;
     field.count = field.open = field.looked = 0;
     field.trial = field.due = 0;
-    field.full = field.spent = false;
+    field.full = field.soft = field.spent = false;
     field.until = UB_NEVER;
     field.inflight = 0;
     survey(brain, &field, panic);
@@ -380,7 +394,8 @@ struct choice choose(struct ub_brain *brain, const struct request *request, uint
         return (struct choice){.target = field.due, .reason = UB_WHY_DUE};
     }
     if (field.count == 0) {
-        return (struct choice){.full = field.full, .spent = field.spent, .until = field.until};
+        return (struct choice){
+            .full = field.full, .soft = field.soft, .spent = field.spent, .until = field.until};
     }
     return pick(brain, &field, &tier->turns, random);
 }

@@ -12,6 +12,8 @@
 #define WINDOW_MAX    10u
 #define WINDOW_NS     (100 * UB_MS)
 #define WINDOW_FEW_NS UB_SECOND
+#define OUTDATED_NS   (30 * UB_SECOND)
+#define STALE_NS      (2 * UB_SECOND)
 #define CUT           0.9
 #define SHARE_GAIN    0.1
 #define SHARE_NOISE   0.2 /* two refusals in a row are below this, three are above */
@@ -29,7 +31,7 @@ static void begin_window(struct ub_gradient *g, ub_ns now)
 {
     g->since = now;
     g->sum_ns = 0;
-    g->count = g->refused = g->peak = 0;
+    g->count = g->stale = g->refused = g->peak = 0;
 }
 
 static void change(struct ub_gradient *g, double limit, ub_ns now)
@@ -105,6 +107,13 @@ static void move(struct ub_gradient *g, double gradient, ub_ns now)
     } else {
         g->streak = g->streak >= 0 ? -1 : g->streak > -STREAK_MAX ? g->streak - 1 : -STREAK_MAX;
     }
+    if (2 * g->stale > g->count) {
+        g->streak = aim > limit ? 1 : -1;
+    }
+    if (aim > limit && now - g->felt_at > OUTDATED_NS) {
+        aim = 2 * limit;
+        g->streak = STREAK_MAX;
+    }
     double next = limit + smoothing_of(g->streak) * (aim - limit);
     bool held = now < g->held_until && next > (double)g->fitted;
     change(g, held ? (double)g->fitted : next, now);
@@ -121,7 +130,12 @@ static void end_window(struct ub_gradient *g, ub_ns now)
     if (gradient == 1.0 && g->peak > g->well_at) {
         g->well_at = g->peak;
     }
-    if (used && (g->limit > 0 || gradient < 1.0)) {
+    if (gradient < 1.0 && (used || (double)g->peak >= UB_GRADIENT_FIRST)) {
+        g->felt_at = now;
+        double most = 2.0 * (double)g->peak;
+        change(g, g->limit > most ? most : limit_or(g, g->peak), now);
+    }
+    if (used && g->limit > 0) {
         move(g, gradient, now);
     }
     begin_window(g, now);
@@ -131,14 +145,25 @@ void ub_gradient_first(struct ub_gradient *g, ub_ns wait_ns, ub_ns started_at, u
                        ub_ns now)
 {
     g->refused_share -= SHARE_GAIN * g->refused_share;
-    if (started_at < g->changed_at) {
+    bool stale = started_at < g->changed_at;
+    if (stale && now - g->changed_at < STALE_NS) {
         return;
     }
+    g->stale += stale;
     g->sum_ns += (double)wait_ns;
     g->count++;
     g->peak = inflight > g->peak ? inflight : g->peak;
     if (is_window_over(g, now)) {
         end_window(g, now);
+    }
+}
+
+/* Says something only beside others that came. */
+void ub_gradient_late(struct ub_gradient *g, ub_ns wait_ns, ub_ns started_at, uint32_t inflight,
+                      ub_ns now)
+{
+    if (g->samples > 0) {
+        ub_gradient_first(g, wait_ns, started_at, inflight, now);
     }
 }
 
@@ -149,13 +174,20 @@ static bool is_near(uint32_t a, uint32_t b)
     return apart <= 1 + b / 50;
 }
 
+/* More than the limit allows: it was lowered, or somebody went beyond it. A refusal says nothing
+ * new then. */
+static bool is_beyond(const struct ub_gradient *g, uint32_t inflight)
+{
+    return g->limit != 0 && (double)inflight > g->limit + 1;
+}
+
 void ub_gradient_refused(struct ub_gradient *g, ub_ns started_at, uint32_t inflight, ub_ns now)
 {
     g->refused_share += SHARE_GAIN * (1.0 - g->refused_share);
     g->refused++;
     bool noise = g->refused_share < SHARE_NOISE;
     bool elsewhere = !is_used(g, inflight) && g->refused_share < SHARE_SURE;
-    if (noise || elsewhere || started_at < g->cut_at) {
+    if (noise || elsewhere || is_beyond(g, inflight) || started_at < g->cut_at) {
         return;
     }
     double limit = CUT * limit_or(g, inflight);
@@ -163,14 +195,19 @@ void ub_gradient_refused(struct ub_gradient *g, ub_ns started_at, uint32_t infli
     bool most = g->refused_share >= SHARE_SURE;
     bool again = g->refused_share > SHARE_AGAIN && is_near(inflight - 1, g->fitted);
     g->fitted = inflight - 1;
-    g->cut_at = now;
+    g->cut_at = g->felt_at = now;
     g->held_until = most || again ? now + HOLD_NS : 0;
     change(g, most && (double)g->fitted < limit ? (double)g->fitted : limit, now);
     g->streak = 0;
     begin_window(g, now);
 }
 
+bool ub_gradient_has_room_beyond(const struct ub_gradient *g, uint32_t inflight, ub_ns now)
+{
+    return g->limit == 0 || (double)inflight < 2 * g->limit || now - g->felt_at > OUTDATED_NS;
+}
+
 bool ub_gradient_knows_room(const struct ub_gradient *g, uint32_t inflight)
 {
-    return g->limit > 0 ? (double)inflight < g->limit : inflight < g->well_at;
+    return g->well_at > 0 && (g->limit > 0 ? (double)inflight < g->limit : inflight < g->well_at);
 }

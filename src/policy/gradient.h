@@ -12,10 +12,12 @@
  *
  *   - Nothing is limited before the first sign of congestion. Who never waited needs no limit.
  *   - A window is ten first payloads (a quarter of the limit, if that is less; those of the last
- *     second, if they are few), all of attempts that began after the last change: it tells about
- *     this limit and not about an earlier one. Windows in a row that say the same double the
- *     smoothing, up to 1.
- *   - While less than half of the limit is used, a window says nothing about it.
+ *     second, if they are few), of attempts that began after the last change: it tells about this
+ *     limit and not about an earlier one. Only when these take longer than two seconds do others
+ *     count. Windows in a row that say the same double the smoothing, up to 1.
+ *   - While less than half of the limit is used, a window says nothing about it, but that it is too
+ *     high when ten or more are congested.
+ *   - After half a minute without a sign of congestion the limit is outdated: it grows by doubling.
  *   - What is usual is learned only from windows without congestion, else a queue that stays would
  *     become usual (Gradient2 drifts so); and where a queue cannot be ours: at the minimum, or with
  *     little in flight.
@@ -40,6 +42,7 @@ struct ub_gradient {
     double samples;       /* that made it, up to 600 */
     double refused_share; /* of the latest calls, a tenth of it the last one */
     ub_ns changed_at;     /* the limit */
+    ub_ns felt_at;        /* the latest sign of congestion */
     ub_ns cut_at;         /* by a refusal... */
     uint32_t fitted;      /* ...of one more than these... */
     ub_ns held_until;     /* ...and it does not grow beyond them until then */
@@ -50,14 +53,19 @@ struct ub_gradient {
     ub_ns since;
     double sum_ns;
     uint32_t count;
+    uint32_t stale; /* of these, from before the last change */
     uint32_t refused;
     uint32_t peak; /* in flight */
 };
 
-/* A first payload came after `wait_ns` without the prompt's own time (or is late by so much), in an
- * attempt that began at `started_at`; `inflight` requests are there, this one included. */
+/* A first payload came after `wait_ns` without the prompt's own time, in an attempt that began at
+ * `started_at`; `inflight` requests are there, this one included. */
 void ub_gradient_first(struct ub_gradient *gradient, ub_ns wait_ns, ub_ns started_at,
                        uint32_t inflight, ub_ns now);
+
+/* It has not come in that time, and nobody waits for it any more. */
+void ub_gradient_late(struct ub_gradient *gradient, ub_ns wait_ns, ub_ns started_at,
+                      uint32_t inflight, ub_ns now);
 
 /* Refused for lack of capacity. */
 void ub_gradient_refused(struct ub_gradient *gradient, ub_ns started_at, uint32_t inflight,
@@ -68,6 +76,10 @@ static inline bool ub_gradient_has_room(const struct ub_gradient *gradient, uint
 {
     return gradient->limit == 0 || (double)inflight < gradient->limit;
 }
+
+/* The same for one that need not keep to the limit: twice as many, or as many as like when the limit
+ * is outdated. */
+bool ub_gradient_has_room_beyond(const struct ub_gradient *gradient, uint32_t inflight, ub_ns now);
 
 /* Do we know of free places: below its limit, or below what it took well before? */
 bool ub_gradient_knows_room(const struct ub_gradient *gradient, uint32_t inflight);

@@ -34,6 +34,7 @@ bool ub_brain_target(const struct ub_brain *brain, uint16_t upstream_slot, uint1
         .ejected_for = (enum ub_error)target->breaker.why,
         .inflight = upstream->inflight,
         .concurrency = upstream->concurrency,
+        .learned = upstream->gradient.limit,
         .tokens_inflight = target->tokens,
         .first_payload_ns = ub_pace_expect(&target->pace, 0, now),
         .response_ns = (ub_ns)target->pace.response_ns,
@@ -119,6 +120,11 @@ static const char *check_targets(const struct ub_brain *brain)
     uint32_t running = 0;
     for (uint32_t i = 1; i <= brain->upstreams_used; i++) {
         const struct upstream *upstream = upstream_of(brain, (uint16_t)i);
+        double limit = upstream->gradient.limit;
+        if (limit != 0 &&
+            !(upstream->learns && limit >= UB_GRADIENT_MIN && limit < UB_GRADIENT_MAX)) {
+            return "a learned limit is out of bounds, or nobody asked for it";
+        }
         uint32_t inflight = 0;
         for (uint16_t t = upstream->first_target; t != 0;
              t = target_of(brain, t)->next_of_upstream) {

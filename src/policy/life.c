@@ -135,8 +135,10 @@ void life_first_payload(struct ub_brain *brain, struct request *request, struct 
         return;
     }
     struct target *target = target_of(brain, run->target);
+    bool more = false;
     if (request->stream) {
         ub_pace_first(&target->pace, request->prompt_tokens, now - run->started_at, now);
+        more = learn_wait(brain, request, run, true, now);
     }
     bool closes = run->trial;
     learn_served(target, run->started_at);
@@ -153,7 +155,7 @@ void life_first_payload(struct ub_brain *brain, struct request *request, struct 
                                  .attempt = number,
                                  .upstream = (uint16_t)(target->upstream - 1)});
     arm(brain, request);
-    if (closes) {
+    if (closes || more) {
         serve_whole_upstream(brain, target->upstream, now, random);
     }
     if (loser != 0) {

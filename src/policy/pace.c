@@ -153,6 +153,11 @@ void ub_pace_done(struct ub_pace *pace, uint32_t prompt_tokens, uint32_t tokens_
     sample(pace, prompt_tokens, generation < took ? took - generation : 0.0, now);
 }
 
+ub_ns ub_pace_wait(const struct ub_pace *pace, uint32_t prompt_tokens, ub_ns took_ns)
+{
+    return ub_ns_max(took_ns - ub_pace_prefill(pace, prompt_tokens), 0);
+}
+
 ub_ns ub_pace_prefill(const struct ub_pace *pace, uint32_t prompt_tokens)
 {
     return (ub_ns)prefill_ns(pace, prompt_tokens);

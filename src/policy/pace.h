@@ -46,6 +46,8 @@ void ub_pace_done(struct ub_pace *pace, uint32_t prompt_tokens, uint32_t tokens_
 ub_ns ub_pace_expect(const struct ub_pace *pace, uint32_t prompt_tokens, ub_ns now);
 /* In which 95 of 100 first payloads come; 0 = not known yet. */
 ub_ns ub_pace_95(const struct ub_pace *pace, uint32_t prompt_tokens);
+/* What of the time to a first payload was waiting, and not the prompt's own time. */
+ub_ns ub_pace_wait(const struct ub_pace *pace, uint32_t prompt_tokens, ub_ns took_ns);
 /* Time that the prompt itself takes; a cautious guess before anything is learned. */
 ub_ns ub_pace_prefill(const struct ub_pace *pace, uint32_t prompt_tokens);
 /* Time per output token; 0 = not learned yet. */

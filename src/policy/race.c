@@ -138,6 +138,7 @@ static void learn_lost(struct ub_brain *brain, const struct request *request, co
         return;
     }
     ub_pace_at_least(&target->pace, request->prompt_tokens, waited_ns, now);
+    learn_wait(brain, request, run, false, now);
     if (!run->queues && usual_ns != 0 && waited_ns > usual_ns) {
         count_error(target, LOST_ERROR, now);
     }

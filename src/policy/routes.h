@@ -110,6 +110,7 @@ struct ub_quota {
 struct ub_upstream_spec {
     uint64_t key;         /* identity: name and URL; never 0 */
     uint32_t concurrency; /* known account limit on requests in flight; 0 = not known */
+    bool learns;          /* then it is learned, see gradient.h */
 };
 
 struct ub_tier_spec {

@@ -289,6 +289,7 @@ static bool tried_in_round(const struct request *request)
 static void add_up(struct choice *none, struct choice choice)
 {
     none->full |= choice.full;
+    none->soft |= choice.soft;
     none->spent |= choice.spent;
     none->until = ub_ns_min(none->until, choice.until);
 }
@@ -301,6 +302,26 @@ static bool may_pause(const struct ub_brain *brain, const struct request *reques
     const struct ub_retry_policy *retry = &route_of(brain, request->route)->policy.retry;
     return request->failures < retry->attempts &&
            ub_budget_has(&model_for(brain, request)->budget, retry, now);
+}
+
+/* A place in the line for a slot. For a learned limit nobody waits longer than half of the time that
+ * is left, nor for want of a place: then the limit does not hold for it. False: it cannot wait. */
+static bool waits_for_slot(struct ub_brain *brain, struct request *request, struct choice none,
+                           ub_ns now)
+{
+    bool waited = request->waits_in_line && request->line_until != UB_NEVER;
+    if (!enter_line(brain, request)) {
+        return false;
+    }
+    if (!waited) {
+        request->line_until = ub_ns_after(now, request->slot_wait_ns);
+        request->wait_until = UB_NEVER;
+    }
+    if (none.soft) {
+        ub_ns half_ns = (request->deadline - now) / 2;
+        request->line_until = ub_ns_min(request->line_until, ub_ns_after(now, half_ns));
+    }
+    return true;
 }
 
 /* All tiers were walked and nobody could take the request. */
@@ -331,14 +352,13 @@ static void exhausted(struct ub_brain *brain, struct request *request, struct ch
         back_off(brain, request, at_once ? 0 : none.until, now, random);
         return;
     }
-    bool waited = request->waits_in_line && request->line_until != UB_NEVER;
-    if (!enter_line(brain, request)) {
-        give_up(brain, request, UB_WHY_QUEUE_FULL, now, random);
+    if (!waits_for_slot(brain, request, none, now)) {
+        if (none.soft) {
+            go_beyond(brain, request, now, random);
+        } else {
+            give_up(brain, request, UB_WHY_QUEUE_FULL, now, random);
+        }
         return;
-    }
-    if (!waited) {
-        request->line_until = ub_ns_after(now, request->slot_wait_ns);
-        request->wait_until = UB_NEVER;
     }
     /* Those that failed may work again before a slot is free: a new round after the usual pause. */
     if (tried && (request->wait_until == UB_NEVER || request->wait_until <= now)) {
@@ -347,6 +367,14 @@ static void exhausted(struct ub_brain *brain, struct request *request, struct ch
                                           ub_random_unit(random));
     }
     request->wait_until = tried ? ub_ns_min(none.until, request->wait_until) : none.until;
+}
+
+void go_beyond(struct ub_brain *brain, struct request *request, ub_ns now, struct ub_random *random)
+{
+    request->beyond = true;
+    request->tier = 0;
+    request->patience_until = now; /* it is spent */
+    seek(brain, request, UB_WHY_BEYOND_LEARNED, now, random);
 }
 
 void seek(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,

@@ -21,6 +21,7 @@
 #include "policy/balance.h"
 #include "policy/brain.h"
 #include "policy/breaker.h"
+#include "policy/gradient.h"
 #include "policy/limit.h"
 #include "policy/pace.h"
 #include "policy/retry.h"
@@ -42,6 +43,8 @@ struct upstream {
     bool probe_queued;
     ub_ns since;             /* for slow start: when it joined; 0 = at the beginning */
     struct ub_budget budget; /* for extra attempts here, of all models */
+    bool learns;             /* how many it takes, where `concurrency` is not known */
+    struct ub_gradient gradient;
     uint8_t streak; /* slots in a row that a class got from the line while a lower one starved */
     uint64_t line_clock; /* as of struct line, among the models that wait here */
 };
@@ -209,6 +212,7 @@ struct request {
 
     bool stream, heartbeat, can_retry;
     bool more_tried; /* "one more try in this tier" is used up */
+    bool beyond;     /* learned limits do not hold for it any more */
     bool waits_in_line;
     uint32_t flow;               /* 0: never waited */
     uint32_t charged;            /* to the flow, when it got its slot */
@@ -394,6 +398,7 @@ struct choice {
     enum ub_reason reason;
     bool trial;
     bool full;   /* nowhere because of missing slots: waiting helps */
+    bool soft;   /* and learned limits are what some of them lack, not known ones */
     bool spent;  /* somebody was left out because of its retry budget */
     ub_ns until; /* nowhere, but this may change at that instant; UB_NEVER */
 };
@@ -401,7 +406,11 @@ struct choice choose(struct ub_brain *brain, const struct request *request, uint
                      bool panic, ub_ns now, struct ub_random *random);
 /* Did this target say something to this request that it would only say again? */
 bool is_ruled_out(const struct request *request, uint16_t target);
-bool has_room(const struct ub_brain *brain, const struct target *target);
+/* A limit that was learned is soft: who has waited long enough, or finds no place in the line, goes
+ * beyond it, up to twice as many. If the limit is too low it grows by that within a few answers, so
+ * nobody is refused what an upstream could have taken. */
+bool has_room(const struct ub_brain *brain, const struct request *request,
+              const struct target *target);
 /* Moving on from a quick refusal to known free slots costs no retry budget. */
 bool is_free_of_charge(const struct ub_brain *brain, const struct request *request,
                        const struct target *target);
@@ -427,6 +436,9 @@ void after_attempts(struct ub_brain *brain, const struct run *ended, uint32_t co
                     struct ub_random *random);
 void learn_success(struct ub_brain *brain, struct run *run, ub_ns now);
 void learn_served(struct target *target, ub_ns started_at);
+/* The first payload of a stream came, or we wait for it no more. True: there is room for more now. */
+bool learn_wait(struct ub_brain *brain, const struct request *request, const struct run *run,
+                bool came, ub_ns now);
 void learn_failure(struct ub_brain *brain, struct request *request, struct run *run,
                    enum ub_error error, ub_ns not_before, ub_ns now, struct ub_random *random);
 void count_error(struct target *target, double failed, ub_ns now);
@@ -451,6 +463,9 @@ uint16_t race_won(struct ub_brain *brain, struct request *request, const struct 
 void seek(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
           struct ub_random *random);
 void new_round(struct request *request);
+/* Once more, and learned limits do not hold for it any more. */
+void go_beyond(struct ub_brain *brain, struct request *request, ub_ns now,
+               struct ub_random *random);
 void give_up(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
              struct ub_random *random);
 

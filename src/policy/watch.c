@@ -137,11 +137,38 @@ static void beat(struct ub_brain *brain, struct request *request, ub_ns now)
                                  .upstream = UB_NO_UPSTREAM});
 }
 
+/* Does a learned limit stand in the way? */
+static bool lacks_learned(const struct ub_brain *brain, const struct request *request)
+{
+    struct walk walk = {0};
+    const struct route *route = route_of(brain, request->route);
+    for (uint16_t t; (t = next_target(route, &walk)) != 0;) {
+        const struct upstream *upstream = upstream_of(brain, target_of(brain, t)->upstream);
+        if (!is_ruled_out(request, t) && upstream->learns &&
+            !ub_gradient_has_room(&upstream->gradient, upstream->inflight)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void end_wait(struct ub_brain *brain, struct request *request, ub_ns now,
+                     struct ub_random *random)
+{
+    if (!request->beyond && lacks_learned(brain, request)) {
+        new_round(request);
+        go_beyond(brain, request, now, random);
+    }
+    if (request->state == REQUEST_WAITING) {
+        give_up(brain, request, UB_WHY_NO_SLOT, now, random);
+    }
+}
+
 static void look_again(struct ub_brain *brain, struct request *request, ub_ns now,
                        struct ub_random *random)
 {
     if (request->state == REQUEST_WAITING && now >= request->line_until) {
-        give_up(brain, request, UB_WHY_NO_SLOT, now, random);
+        end_wait(brain, request, now, random);
         return;
     }
     enum ub_reason reason = UB_WHY_SLOT_FREED;

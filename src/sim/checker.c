@@ -20,9 +20,11 @@ struct ub_checker *ub_checker_new(const struct ub_brain_limits *limits, ub_ns sl
     c->concurrency = ub_calloc(limits->upstreams + 1, sizeof *c->concurrency);
     c->next_concurrency = ub_calloc(limits->upstreams + 1, sizeof *c->next_concurrency);
     c->bad = ub_calloc(limits->upstreams + 1, sizeof *c->bad);
+    c->served = ub_calloc(limits->upstreams + 1, sizeof *c->served);
     c->bad_new = ub_calloc(limits->upstreams + 1, sizeof *c->bad_new);
-    if (c->bad == NULL || c->bad_new == NULL || c->next_concurrency == NULL || c->request == NULL ||
-        c->slot_key == NULL || c->inflight == NULL || c->concurrency == NULL) {
+    if (c->bad == NULL || c->bad_new == NULL || c->served == NULL || c->next_concurrency == NULL ||
+        c->request == NULL || c->slot_key == NULL || c->inflight == NULL ||
+        c->concurrency == NULL) {
         ub_checker_free(c);
         return NULL;
     }
@@ -49,6 +51,7 @@ void ub_checker_free(struct ub_checker *c)
     ub_free(c->next_concurrency);
     ub_free(c->bad);
     ub_free(c->bad_new);
+    ub_free(c->served);
     ub_free(c);
 }
 

@@ -58,15 +58,16 @@ void ub_checker_hear(struct ub_checker *c, const struct request_kept *r, uint16_
         c->bad_new[upstream] |= model_bit(r);
     } else if (error == UB_ERR_OK) {
         c->bad[upstream] &= ~model_bit(r);
+        c->served[upstream] = true;
     }
 }
 
-/* Moving on from a quick refusal to known free slots costs nothing: the concurrency is known and the
- * last word was good. While older actions may still come, it may have been so when they were
+/* Moving on from a quick refusal to known free slots costs nothing: the concurrency is known, or
+ * learned from those that were served, and the last word was good. While older actions may still come, it may have been so when they were
  * decided. */
 static bool may_be_free(const struct ub_checker *c, const struct request_kept *r, uint16_t upstream)
 {
-    bool known = c->concurrency[upstream] != 0 || c->routes_new;
+    bool known = c->concurrency[upstream] != 0 || c->routes_new || c->served[upstream];
     bool good = ((c->bad[upstream] & ~c->bad_new[upstream]) & model_bit(r)) == 0;
     bool refused = false; /* by one of them: two may have ended in either order */
     for (uint32_t i = 0; i < r->attempts && i < ATTEMPTS_KEPT; i++) {

@@ -81,6 +81,7 @@ struct ub_checker {
     uint64_t *slot_key; /* by upstream slot: who has it now */
     uint32_t *inflight;
     uint64_t *bad;         /* by upstream slot, a bit for each model: its last word was a failure */
+    bool *served;          /* somebody has been, there */
     uint64_t *bad_new;     /* it came while actions that were decided before it may still come */
     uint32_t *concurrency; /* 0 = no limit; the larger one of... */
     uint32_t *next_concurrency; /* ...this, which holds alone once all older actions are drained */

@@ -152,7 +152,7 @@ static void test_divergence(void)
 static void test_gap(void)
 {
     struct ub_buf file = {0};
-    struct ub_flight *flight = ub_flight_new(&limits, 64u << 10);
+    struct ub_flight *flight = ub_flight_new(&limits, 128u << 10);
     struct ub_world *world = stormy_world(flight);
     ub_world_run(world);
     UB_CHECK(ub_flight_facts(flight).dropped > 0, "a full ring drops and counts");

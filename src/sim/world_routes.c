@@ -158,8 +158,8 @@ static const char *tell(struct ub_world *w, struct ub_upstream_spec *upstreams,
     for (uint32_t i = 0; i < w->upstream_count; i++) {
         if (!w->upstream[i].removed) {
             index[i] = (uint16_t)routes.upstream_count;
-            upstreams[routes.upstream_count++] =
-                (struct ub_upstream_spec){w->upstream[i].key, w->upstream[i].concurrency};
+            upstreams[routes.upstream_count++] = (struct ub_upstream_spec){
+                w->upstream[i].key, w->upstream[i].concurrency, w->upstream[i].learns};
         }
     }
     for (uint32_t m = 0; m < w->model_count; m++) {
