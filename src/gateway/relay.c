@@ -1,5 +1,7 @@
 #include "gateway/relay.h"
 
+#include "base/alloc.h"
+
 void ub_relay_init(struct ub_relay *relay, enum ub_dialect dialect, bool strip_usage,
                    struct ub_slice *parts)
 {
@@ -12,6 +14,41 @@ void ub_relay_close(struct ub_relay *relay)
     ub_sse_close(&relay->sse);
     ub_buf_free(&relay->rewritten);
     ub_buf_free(&relay->joined);
+    ub_delivered_close(&relay->delivered);
+    if (relay->rejoin != NULL) {
+        ub_rejoin_close(relay->rejoin);
+        ub_free(relay->rejoin);
+        relay->rejoin = NULL;
+    }
+}
+
+void ub_relay_keep(struct ub_relay *relay, size_t max)
+{
+    ub_delivered_init(&relay->delivered, max);
+    relay->delivered.began = relay->dialect;
+    relay->keeps = true;
+}
+
+bool ub_relay_continue(struct ub_relay *relay, const struct ub_delivered *delivered,
+                       enum ub_resume_way way)
+{
+    relay->rejoin = ub_malloc(sizeof *relay->rejoin);
+    if (relay->rejoin == NULL || !ub_delivered_copy(&relay->delivered, delivered)) {
+        ub_free(relay->rejoin);
+        relay->rejoin = NULL;
+        return false;
+    }
+    ub_rejoin_init(relay->rejoin, &relay->delivered, way, relay->dialect);
+    relay->keeps = true;
+    return true;
+}
+
+struct ub_delivered ub_relay_take_delivered(struct ub_relay *relay)
+{
+    struct ub_delivered delivered = relay->delivered;
+    relay->delivered = (struct ub_delivered){0};
+    relay->keeps = false;
+    return delivered;
 }
 
 static enum ub_relay_found broken(struct ub_relay *relay, enum ub_error error, const char *words)
@@ -78,15 +115,58 @@ static bool add_event(struct ub_relay *relay, bool whole, struct ub_slice cut)
     return add_rewritten(relay, ub_buf_slice(&relay->joined)) && !relay->joined.failed;
 }
 
+/* What a continuation has for the client, if anything, is in `rewritten`; then `next`. */
+static enum ub_relay_found rejoined(struct ub_relay *relay, enum ub_rejoin_found found,
+                                    enum ub_relay_found next)
+{
+    switch (found) {
+    case UB_REJOIN_NOTHING:
+        return next;
+    case UB_REJOIN_EVENT:
+        add_part(relay, ub_buf_slice(&relay->rewritten));
+        return next == UB_RELAY_MORE ? UB_RELAY_FLUSH : next;
+    case UB_REJOIN_DIVERGED:
+        return broken(relay, UB_ERR_BAD_ANSWER, "the continuation says something else");
+    case UB_REJOIN_NO_MEMORY:
+        break;
+    }
+    return broken(relay, UB_ERR_NO_MEMORY, "no memory for an event");
+}
+
 static enum ub_relay_found done(struct ub_relay *relay)
 {
     relay->done = true;
     relay->error = UB_ERR_OK;
+    if (relay->rejoin != NULL) { /* nothing may have been missing but the end */
+        ub_buf_clear(&relay->rewritten);
+        return rejoined(relay, ub_rejoin_end(relay->rejoin, &relay->rewritten), UB_RELAY_DONE);
+    }
     if (relay->payload == 0) {
         relay->error = UB_ERR_EMPTY_ANSWER;
         relay->words = "the stream ended without any content";
     }
     return UB_RELAY_DONE;
+}
+
+static void count(struct ub_relay *relay, const struct ub_openai_chunk *chunk)
+{
+    relay->events++;
+    relay->payload += chunk->payload;
+    relay->finished |= chunk->finished;
+    relay->open = (relay->open & ~chunk->finished) | chunk->open;
+    relay->text_bytes += chunk->text_bytes;
+}
+
+/* One event of a continuation. */
+static enum ub_relay_found take_continued(struct ub_relay *relay,
+                                          const struct ub_openai_chunk *chunk)
+{
+    bool first = chunk->payload && relay->payload == 0;
+    count(relay, chunk);
+    ub_buf_clear(&relay->rewritten);
+    enum ub_rejoin_found found = ub_rejoin_event(relay->rejoin, relay->sse.data, chunk,
+                                                 relay->strip_usage, &relay->rewritten);
+    return rejoined(relay, found, first ? UB_RELAY_PAYLOAD : UB_RELAY_MORE);
 }
 
 /* One event, judged and, when it is for the client, among the parts. MORE: nothing to say. */
@@ -106,9 +186,12 @@ static enum ub_relay_found take(struct ub_relay *relay)
     struct ub_slice cut = {0};
     if (chunk.has_usage) {
         relay->usage = chunk.usage;
-        if (relay->strip_usage && chunk.usage_only) {
-            return UB_RELAY_MORE;
-        }
+    }
+    if (relay->rejoin != NULL) {
+        return take_continued(relay, &chunk);
+    }
+    if (relay->strip_usage && chunk.usage_only) {
+        return UB_RELAY_MORE;
     }
     if (relay->strip_usage && (chunk.has_usage || chunk.null_usage)) {
         cut = chunk.usage_cut;
@@ -117,11 +200,10 @@ static enum ub_relay_found take(struct ub_relay *relay)
     if (!add_event(relay, whole, cut)) {
         return broken(relay, UB_ERR_NO_MEMORY, "no memory for an event");
     }
-    relay->events++;
-    relay->payload += chunk.payload;
-    relay->finished |= chunk.finished;
-    relay->open = (relay->open & ~chunk.finished) | chunk.open;
-    relay->text_bytes += chunk.text_bytes;
+    count(relay, &chunk);
+    if (relay->keeps) {
+        ub_delivered_add(&relay->delivered, sse->data, &chunk);
+    }
     if (chunk.payload && relay->payload == 1) {
         return UB_RELAY_PAYLOAD;
     }

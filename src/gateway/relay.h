@@ -6,12 +6,17 @@
  * client did not ask for, and [DONE], which only the brain's FINISH may say.
  *
  * No allocation for an event that lies whole in the bytes offered.
+ *
+ * A relay may keep what the client gets (`delivered`, see http/delivered.h), so that another stream
+ * can go on when this one breaks. That one's relay continues from it: the client sees one stream
+ * (http/rejoin.h). Each relay has what its own client would have: the old one's text, and its own.
  */
 #ifndef UB_GATEWAY_RELAY_H
 #define UB_GATEWAY_RELAY_H
 
 #include "base/error.h"
 #include "http/openai.h"
+#include "http/rejoin.h"
 #include "http/sse.h"
 
 #define UB_RELAY_PARTS 24
@@ -39,6 +44,9 @@ struct ub_relay {
     bool done;
     enum ub_error error;
     const char *words;
+    bool keeps; /* what the client gets, in... */
+    struct ub_delivered delivered;
+    struct ub_rejoin *rejoin; /* NULL: no continuation */
     struct ub_openai_usage usage;
     struct ub_buf rewritten; /* an event that had to be written anew */
     struct ub_buf joined;    /* its data, when something was cut out of them */
@@ -47,6 +55,18 @@ struct ub_relay {
 void ub_relay_init(struct ub_relay *relay, enum ub_dialect dialect, bool strip_usage,
                    struct ub_slice *parts);
 void ub_relay_close(struct ub_relay *relay);
+
+/* Before the first byte: keep up to `max` bytes of text. */
+void ub_relay_keep(struct ub_relay *relay, size_t max);
+
+/* Before the first byte: the stream continues what was `delivered` by another one, and was asked to
+ * do so in this way. False: no memory. */
+bool ub_relay_continue(struct ub_relay *relay, const struct ub_delivered *delivered,
+                       enum ub_resume_way way);
+
+/* What was kept, to be closed by the caller; the relay keeps nothing from then on. */
+struct ub_delivered ub_relay_take_delivered(struct ub_relay *relay);
+
 enum ub_relay_found ub_relay_next(struct ub_relay *relay, struct ub_slice *in);
 
 /* The upstream closed the stream. Sets relay.error: OK only when [DONE] had come. */

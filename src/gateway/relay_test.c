@@ -111,8 +111,94 @@ static bool is_same(struct heard *heard, size_t row)
     return same;
 }
 
+#define OLD        "{\"id\":\"a\",\"choices\":[{\"delta\":{\"content\":\"Well, he\"}}]}"
+#define NEW(key)   "{\"id\":\"b\",\"choices\":[{\"delta\":{" key "}}]}"
+#define OUT(key)   "{\"id\":\"a\",\"choices\":[{\"delta\":{" key "}}]}"
+#define TEXT(text) "\"content\":\"" text "\""
+
+/* What a client gets of another stream after "Well, he", which was kept. */
+static const struct {
+    const char *name;
+    enum ub_resume_way way;
+    const char *in;
+    const char *out;
+    enum ub_error error;
+    int firsts;
+} continued[] = {
+    {"the rest", UB_RESUME_BY_PREFILL,
+     SAY(NEW("\"role\":\"assistant\"")) SAY(NEW(TEXT("llo"))) SAY(STOP) SAY(COUNT) DONE,
+     SAY(OUT(TEXT("llo"))) SAY(STOP), UB_ERR_OK, 1},
+    {"nothing but the end", UB_RESUME_BY_PREFILL, SAY(STOP) DONE, SAY(STOP), UB_ERR_OK, 0},
+    {"all of it again", UB_RESUME_BY_RESTART,
+     SAY(NEW(TEXT("Well, "))) SAY(NEW(TEXT("hello"))) SAY(STOP) DONE,
+     SAY(OUT(TEXT("llo"))) SAY(STOP), UB_ERR_OK, 1},
+    {"something else", UB_RESUME_BY_RESTART,
+     SAY(NEW(TEXT("Well, "))) SAY(NEW(TEXT("she"))) SAY(STOP) DONE, "", UB_ERR_BAD_ANSWER, 1},
+    {"too little", UB_RESUME_BY_RESTART, SAY(NEW(TEXT("Well"))) DONE, "", UB_ERR_BAD_ANSWER, 1},
+    {"broken again", UB_RESUME_BY_PREFILL, SAY(NEW(TEXT("ll"))), SAY(OUT(TEXT("ll"))),
+     UB_ERR_TRUNCATED, 1},
+    {"an error", UB_RESUME_BY_PREFILL, SAY("{\"error\":{\"message\":\"x\",\"code\":503}}"), "",
+     UB_ERR_UPSTREAM_BUSY, 0},
+};
+
+static struct ub_delivered delivered_before(void)
+{
+    struct ub_slice parts[UB_RELAY_PARTS];
+    struct ub_relay relay;
+    struct heard heard = {0};
+    ub_relay_init(&relay, UB_DIALECT_OPENAI, true, parts);
+    ub_relay_keep(&relay, 100);
+    offer(&relay, UB_LIT(SAY(OLD)), &heard);
+    ub_buf_free(&heard.out);
+    struct ub_delivered delivered = ub_relay_take_delivered(&relay);
+    ub_relay_close(&relay);
+    return delivered;
+}
+
+static void test_continued(void)
+{
+    struct ub_delivered delivered = delivered_before();
+    UB_CHECK(ub_slice_is(ub_buf_slice(&delivered.content), "Well, he"), "what went out is kept");
+    for (size_t i = 0; i < UB_COUNT(continued); i++) {
+        struct ub_slice parts[UB_RELAY_PARTS];
+        struct ub_relay relay;
+        struct heard heard = {0};
+        ub_relay_init(&relay, UB_DIALECT_VLLM, true, parts);
+        UB_CHECK(ub_relay_continue(&relay, &delivered, continued[i].way), "%s: continues",
+                 continued[i].name);
+        if (offer(&relay, ub_slice_of(continued[i].in), &heard)) {
+            ub_relay_end(&relay);
+        }
+        ub_buf_add(&heard.out, "", 1);
+        UB_CHECK_TEXT(heard.out.ptr, continued[i].out, "%s", continued[i].name);
+        UB_CHECK(relay.error == continued[i].error && heard.firsts == continued[i].firsts,
+                 "%s: %s, %d firsts", continued[i].name, ub_error_slug(relay.error), heard.firsts);
+        ub_relay_close(&relay);
+        ub_buf_free(&heard.out);
+    }
+    ub_delivered_close(&delivered);
+}
+
+static void test_memory(void)
+{
+    struct ub_slice parts[UB_RELAY_PARTS];
+    struct ub_relay relay;
+    struct ub_delivered delivered = delivered_before();
+    for (int nth = 1; nth <= 3; nth++) {
+        ub_relay_init(&relay, UB_DIALECT_VLLM, true, parts);
+        ub_alloc_fail_nth(nth);
+        UB_CHECK(!ub_relay_continue(&relay, &delivered, UB_RESUME_BY_PREFILL),
+                 "without memory (%d) nothing is continued", nth);
+        ub_alloc_fail_nth(0);
+        ub_relay_close(&relay);
+    }
+    ub_delivered_close(&delivered);
+}
+
 int main(void)
 {
+    test_continued();
+    test_memory();
     for (size_t i = 0; i < UB_COUNT(rows); i++) {
         size_t len = strlen(rows[i].in);
         struct heard heard = relayed(rows[i].in, rows[i].strip_usage, len, len);

@@ -19,6 +19,16 @@ void ub_delivered_close(struct ub_delivered *delivered)
     ub_buf_free(&delivered->face);
 }
 
+bool ub_delivered_copy(struct ub_delivered *copy, const struct ub_delivered *delivered)
+{
+    *copy = *delivered;
+    copy->content = copy->reasoning = copy->face = (struct ub_buf){0};
+    ub_buf_add_slice(&copy->content, ub_buf_slice(&delivered->content));
+    ub_buf_add_slice(&copy->reasoning, ub_buf_slice(&delivered->reasoning));
+    ub_buf_add_slice(&copy->face, ub_buf_slice(&delivered->face));
+    return !copy->content.failed && !copy->reasoning.failed && !copy->face.failed;
+}
+
 static uint16_t add_face(struct ub_delivered *delivered, struct ub_slice data, struct ub_span span)
 {
     struct ub_slice part = ub_span_of(data, span);
@@ -120,6 +130,12 @@ struct ub_slice ub_delivered_text(const struct ub_delivered *delivered)
     struct ub_slice text = ub_buf_slice(&delivered->content);
     text.len = ub_seam_trimmed(text);
     return text;
+}
+
+enum ub_resume_way ub_delivered_way(const struct ub_delivered *delivered,
+                                    const struct ub_scan_fields *asked, enum ub_dialect to)
+{
+    return ub_resume_way(asked, delivered->began, to, ub_delivered_text(delivered).len > 0);
 }
 
 uint32_t ub_delivered_tokens(const struct ub_delivered *delivered)

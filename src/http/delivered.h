@@ -20,6 +20,7 @@ struct ub_delivered {
     uint16_t id_len, created_len, model_len; /* 0: it had none, or one that is absurdly long */
     uint32_t events;                         /* that had text */
     size_t max;
+    enum ub_dialect began; /* of the upstream where the stream began */
     bool has_face;
     bool reasons; /* the last text was reasoning */
     bool finished;
@@ -32,6 +33,9 @@ struct ub_delivered {
 
 void ub_delivered_init(struct ub_delivered *delivered, size_t max);
 void ub_delivered_close(struct ub_delivered *delivered);
+
+/* The same once more, for the stream that goes on from it. False: no memory; close it then, too. */
+bool ub_delivered_copy(struct ub_delivered *copy, const struct ub_delivered *delivered);
 
 /* One event as the client gets it: its data, and what they mean. */
 void ub_delivered_add(struct ub_delivered *delivered, struct ub_slice data,
@@ -46,6 +50,10 @@ enum ub_resume_bar ub_delivered_bar(const struct ub_delivered *delivered);
 /* The content without white space at its end: what a model is asked to go on from. Templates strip
  * it, tokenizers dislike it, and seam.h puts it right. */
 struct ub_slice ub_delivered_text(const struct ub_delivered *delivered);
+
+/* How an upstream of the dialect `to` can go on. */
+enum ub_resume_way ub_delivered_way(const struct ub_delivered *delivered,
+                                    const struct ub_scan_fields *asked, enum ub_dialect to);
 
 /* Tokens, estimated: one for each event, more where events clearly held several. */
 uint32_t ub_delivered_tokens(const struct ub_delivered *delivered);

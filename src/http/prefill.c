@@ -82,7 +82,7 @@ static void make_longer(struct ub_edits *edits, struct ub_prefill *prefill,
 static void edit_messages(struct ub_edits *edits, struct ub_prefill *prefill,
                           const struct ub_prefill_wish *wish)
 {
-    if (ub_resume_was_begun(wish->asked, wish->from)) {
+    if (ub_resume_was_begun(wish->asked, wish->delivered->began)) {
         make_longer(edits, prefill, wish);
         return;
     }

@@ -22,8 +22,7 @@ struct ub_prefill_wish {
     struct ub_slice body; /* the client's, with its fields */
     const struct ub_scan_fields *asked;
     struct ub_slice model;   /* its name at the upstream, as for ub_splice */
-    enum ub_dialect from;    /* of the upstream that broke... */
-    enum ub_dialect dialect; /* ...and of the one that is asked; ub_resume_way says BY_PREFILL */
+    enum ub_dialect dialect; /* of the upstream that is asked; ub_delivered_way says BY_PREFILL */
     const struct ub_delivered *delivered;
 };
 

@@ -91,9 +91,11 @@ static void with_quotes(struct ub_buf *out, const char *text)
     out->len--;
 }
 
-static void deliver(struct ub_delivered *delivered, const char *text, const char *reasoning)
+static void deliver(struct ub_delivered *delivered, enum ub_dialect began, const char *text,
+                    const char *reasoning)
 {
     ub_delivered_init(delivered, UB_DELIVERED_MAX);
+    delivered->began = began;
     ub_buf_add_text(&delivered->reasoning, reasoning);
     ub_delivered_more(delivered, (struct ub_slice){text, 1});
     ub_delivered_more(delivered, ub_slice_of(text + 1));
@@ -125,15 +127,14 @@ static void test_rows(void)
         with_quotes(&want, rows[i].want);
         struct ub_scan *scan = scan_of(ub_buf_slice(&body));
         struct ub_delivered delivered;
-        deliver(&delivered, rows[i].text, rows[i].reasoning);
+        deliver(&delivered, rows[i].from, rows[i].text, rows[i].reasoning);
         const struct ub_scan_fields *asked = ub_scan_fields(scan);
-        UB_CHECK(ub_resume_way(asked, rows[i].from, rows[i].dialect, true) == UB_RESUME_BY_PREFILL,
+        UB_CHECK(ub_delivered_way(&delivered, asked, rows[i].dialect) == UB_RESUME_BY_PREFILL,
                  "%s: it is possible", rows[i].name);
         struct ub_prefill prefill;
         ub_prefill_write(&prefill, &(struct ub_prefill_wish){.body = ub_buf_slice(&body),
                                                              .asked = asked,
                                                              .model = UB_LIT("up"),
-                                                             .from = rows[i].from,
                                                              .dialect = rows[i].dialect,
                                                              .delivered = &delivered});
         join(&out, &prefill);
@@ -214,7 +215,7 @@ static void test_large(void)
     ub_buf_add_text(&body, "\"z\":0}");
     struct ub_scan *scan = scan_of(ub_buf_slice(&body));
     struct ub_delivered delivered;
-    deliver(&delivered, "Hello", "");
+    deliver(&delivered, UB_DIALECT_OPENAI, "Hello", "");
     struct ub_prefill_wish wish = {.body = ub_buf_slice(&body),
                                    .asked = ub_scan_fields(scan),
                                    .model = UB_LIT("up"),
