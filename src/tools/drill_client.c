@@ -62,10 +62,11 @@ void ub_drill_ask(struct ub_loop *loop, struct ub_origin *origin,
     shot.call.handler = &handler;
     shot.call.user = &shot;
     start(&shot, origin, question);
-    while (!shot.over && !reply->timed_out && !reply->left) {
+    while (!shot.over && !reply->timed_out && !reply->left && !reply->stopped) {
         ub_loop_turn(loop, TURN_NS);
         reply->total_ns = ub_clock_now() - shot.began_at;
         reply->timed_out = !shot.over && reply->total_ns > question->time_ns;
+        reply->stopped = !shot.over && question->stop != NULL && atomic_load(question->stop);
         reply->left = !shot.over && question->leaves && reply->answer.payloads > 0;
     }
     if (!shot.over) {

@@ -5,14 +5,16 @@
 
 #include "net/call.h"
 #include "tools/drill_answer.h"
+#include <stdatomic.h>
 
 struct ub_drill_question {
     struct ub_slice target;
     struct ub_slice body;  /* JSON */
     struct ub_slice fault; /* for a mock that is asked directly: its x-mock-fault; empty: none */
     bool stream;
-    bool leaves;   /* after the first text */
-    ub_ns time_ns; /* gives up then */
+    bool leaves;             /* after the first text */
+    ub_ns time_ns;           /* gives up then... */
+    const atomic_bool *stop; /* ...or when this is set; NULL: never */
 };
 
 struct ub_drill_reply {
@@ -20,6 +22,7 @@ struct ub_drill_reply {
     enum ub_error end;
     bool timed_out;
     bool left;
+    bool stopped;
     ub_ns first_ns; /* until the first text; 0: none came, or not streamed */
     ub_ns total_ns;
 };
