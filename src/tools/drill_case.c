@@ -78,12 +78,13 @@ static struct ub_drill_want want_of(const struct place *at, const struct expecte
         .time_max_ns = at->run->time_max_ns,
         .first_max_ns = (bits & UB_DRILL_AT_ONCE) != 0 ? FIRST_WITHIN_NS : 0,
     };
-    bool sick_speaks = at->one->all || (at->run->house != NULL && at->run->house->count == 1);
+    const struct ub_drill_house *house = at->run->house;
+    bool sick_speaks = at->one->all || house->count == 1 || at->run->calls_max < 2;
     if ((bits & UB_DRILL_EMPTY) != 0 && sick_speaks) {
         want.text.len = 0;
         want.finish = "stop";
         want.usage = UB_DRILL_USAGE_ANY;
-    } else if ((bits & UB_DRILL_LIES) != 0 || at->run->house == NULL) {
+    } else if ((bits & UB_DRILL_LIES) != 0 || house == NULL) {
         want.usage = UB_DRILL_USAGE_ANY;
     } else if ((bits & UB_DRILL_RESUMES) != 0 && at->one->stream) {
         want.usage = UB_DRILL_USAGE_ABOUT;

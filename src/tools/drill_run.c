@@ -34,12 +34,24 @@ static bool makes_sense(const struct ub_drill_run *run, const struct ub_drill *d
     return (drill->bits & UB_DRILL_ONE) != 0 && !(alone && (drill->bits & UB_DRILL_ALL) != 0);
 }
 
+/* Does it take more calls than the configuration allows? */
+static bool asks_too_much(const struct ub_drill_run *run, const struct ub_drill *drill)
+{
+    if ((drill->bits & UB_DRILL_EACH_ONCE) != 0) {
+        return run->house->count >= run->calls_max;
+    }
+    bool needs_second = (drill->bits & UB_DRILL_ALL) == 0 || (drill->bits & UB_DRILL_FLAPS) != 0;
+    return needs_second && run->calls_max < 2;
+}
+
 static enum ub_drill_verdict best_of(const struct ub_drill_run *run, const struct ub_drill *drill,
                                      bool all, bool stream)
 {
+    if (run->house != NULL && asks_too_much(run, drill)) {
+        return UB_DRILL_SAFE;
+    }
     if (all || run->house->count == 1 || run->calls_max < 2) {
-        bool tries_all = run->house == NULL || run->house->count < run->calls_max;
-        return (drill->bits & UB_DRILL_EACH_ONCE) != 0 && !tries_all ? UB_DRILL_SAFE : drill->all;
+        return drill->all;
     }
     bool resumes = (drill->bits & UB_DRILL_RESUMES) != 0 && stream;
     return resumes && !ub_drill_house_resumes(run->house) ? UB_DRILL_SAFE : drill->one;

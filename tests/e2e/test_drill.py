@@ -95,12 +95,19 @@ models:
   - {name: m, tiers: [[a], [b]], first_token: {min: 200ms, max: 300ms}, stall: 200ms, total: 2s,
      retry: {attempts: 2, base: 10ms, cap: 20ms}, heartbeat: {after: 0}}
   - {name: other, tiers: [[b]]}
+  - {name: once, tiers: [[a], [b]], retry: {attempts: 1}}
 """)
     card, cases = scorecard("--only", "silence,stall", cwd=tmp_path)
     assert card["model"] == "m" and card["failed"] == 0 and "total" not in card["shortened"]
     assert cases["silence", "one", "stream"]["total_s"] < 1 and cases["silence", "all", "whole"]["total_s"] < 3
     assert cases["silence", "all", "stream"]["calls"] == 2
     assert scorecard("--only", "503", "--model", "other", cwd=tmp_path)[0]["upstreams"] == 1
+    # Whoever may ask only once can rescue nothing, and that is no failure.
+    card, cases = scorecard("--model", "once", "--only", "503,empty,500-once,id-lines", cwd=tmp_path)
+    assert card["failed"] == card["safe_where_rescued_is_possible"] == 0
+    assert max(one["calls"] for one in cases.values()) == 1
+    assert cases["500-once", "one", "stream"]["verdict"] == "safe"
+    assert cases["id-lines", "all", "stream"]["verdict"] == "rescued"
 
 
 # A mock is a service without a gateway. What its clients get is what the drill is there to find.
