@@ -61,6 +61,9 @@ enum ub_error_class {
     X(BROKEN, OURS, false, 502, "stream_broken", "the stream broke after tokens had been sent")   \
     X(NO_MEMORY, OURS, true, 503, "no_memory", "the gateway is out of memory")                    \
     X(DRAINING, OURS, true, 503, "draining", "the gateway is shutting down")                      \
+    X(DIVERGED, UNFIT, false, 502, "diverged",                                                    \
+      "another upstream did not continue the broken answer")                                      \
+    X(SEALED, OURS, false, 502, "sealed", "the broken answer cannot be continued elsewhere")      \
     X(OUTRUN, NONE, false, 200, "outrun", "another upstream was faster")                          \
     X(OVER_LIMIT, OURS, true, 429, "rate_limit_exceeded", "the rate limit is reached")            \
     X(CLIENT_SLOW, GONE, false, 408, "client_slow", "the client did not read its answer")         \

@@ -111,7 +111,7 @@ static struct ub_flight_out begin_record(struct ub_flight *f, enum ub_flight_kin
 }
 
 /* Whoever changes one of these makes a new version. */
-_Static_assert(UB_FLIGHT_VERSION == 5 && UB_WHY_COUNT == 44 && UB_ACT_TYPES == 9 &&
+_Static_assert(UB_FLIGHT_VERSION == 5 && UB_WHY_COUNT == 45 && UB_ACT_TYPES == 9 &&
                    UB_EV_QUEUED == 10,
                "the numbers in a record mean what they meant in this version");
 
@@ -240,7 +240,8 @@ uint64_t ub_flight_digest(uint64_t digest, const struct ub_action *a)
 {
     const uint64_t fields[] = {
         (uint64_t)a->type | (uint64_t)a->reason << 8 | (uint64_t)a->attempt << 16 |
-            (uint64_t)a->pass_on << 24 | (uint64_t)a->should_retry << 25 | (uint64_t)a->error << 32,
+            (uint64_t)a->pass_on << 24 | (uint64_t)a->should_retry << 25 |
+            (uint64_t)a->resume << 26 | (uint64_t)a->error << 32,
         (uint64_t)a->request.slot | (uint64_t)a->request.generation << 32,
         (uint64_t)a->worker | (uint64_t)a->upstream << 16,
         (uint64_t)a->deadline,

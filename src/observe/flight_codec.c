@@ -169,12 +169,13 @@ static enum ub_error get_error(struct ub_flight_in *in)
     X(u8, attempt)             \
     X(u32, said)
 
-#define ENDED(X)             \
-    X(error, ended.error)    \
-    X(ns, ended.not_before)  \
-    X(u32, ended.tokens_in)  \
-    X(u32, ended.tokens_out) \
-    X(u32, ended.tokens_cached)
+#define ENDED(X)                \
+    X(error, ended.error)       \
+    X(ns, ended.not_before)     \
+    X(u32, ended.tokens_in)     \
+    X(u32, ended.tokens_out)    \
+    X(u32, ended.tokens_cached) \
+    X(u8, ended.sealed)
 
 #define LEFT(X) X(error, left)
 
@@ -356,7 +357,8 @@ static bool get_routes(struct ub_flight_in *in, struct ub_flight_reader *reader)
 static void put_arrival(struct ub_flight_out *out, const struct ub_arrival *it)
 {
     put_u16(out, it->model);
-    put_u8(out, (uint64_t)(it->stream | it->heartbeat << 1 | it->can_retry << 2));
+    put_u8(out,
+           (uint64_t)(it->stream | it->heartbeat << 1 | it->can_retry << 2 | it->can_resume << 3));
     ARRIVAL(PUT)
     for (uint32_t i = 0; i < it->prefix_count; i++) {
         put_u64(out, it->prefix[i]);
@@ -370,6 +372,7 @@ static void get_arrival(struct ub_flight_in *in, struct ub_arrival *it)
     uint8_t flags = get_u8(in);
     it->stream = (flags & 1) != 0;
     it->heartbeat = (flags & 2) != 0;
+    it->can_resume = (flags & 8) != 0;
     it->can_retry = (flags & 4) != 0;
     ARRIVAL(GET)
     in->failed |= it->prefix_count > UB_PREFIX_MARKS;

@@ -85,6 +85,7 @@ void start_attempt(struct ub_brain *brain, struct request *request, struct choic
                  (struct action){.type = UB_ACT_START,
                                  .reason = (uint8_t)reason,
                                  .attempt = run->number,
+                                 .resume = request->committed,
                                  .upstream = (uint16_t)(target->upstream - 1),
                                  .when = run->deadline});
 }

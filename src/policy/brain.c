@@ -302,6 +302,7 @@ static struct ub_action public_action(const struct ub_brain *brain, const struct
         .attempt = a->attempt,
         .pass_on = a->pass_on,
         .should_retry = a->should_retry,
+        .resume = a->resume,
         .error = (enum ub_error)a->error,
         .deadline = a->type == UB_ACT_START ? a->when : 0,
         .retry_after_ns = a->type == UB_ACT_ANSWER ? a->when : 0,

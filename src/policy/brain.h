@@ -83,6 +83,7 @@ struct ub_arrival {
     bool stream;
     bool heartbeat;         /* the client can be sent comments (a stream over SSE) */
     bool can_retry;         /* the body can be sent again */
+    bool can_resume;        /* broken after the commit point, it may be continued elsewhere */
     uint32_t prompt_tokens; /* estimate */
     uint32_t max_tokens;    /* as asked for; 0 = not said */
     ub_ns client_deadline;  /* instant, from the client's headers; 0 = none */
@@ -101,6 +102,7 @@ struct ub_ending {
     uint32_t tokens_in;  /* usage as reported; 0 = unknown */
     uint32_t tokens_out;
     uint32_t tokens_cached;
+    bool sealed; /* past the commit point: what was said cannot be continued elsewhere */
 };
 
 struct ub_event {
@@ -124,8 +126,9 @@ struct ub_event {
 };
 
 enum ub_action_type {
-    UB_ACT_START,     /* begin attempt `attempt` at `upstream` */
-    UB_ACT_FORWARD,   /* attempt `attempt` may speak to the client: the commit point */
+    UB_ACT_START,   /* begin attempt `attempt` at `upstream`; see `resume` */
+    UB_ACT_FORWARD, /* attempt `attempt` may speak to the client: the commit point, or with the reason
+                         RESUME the end of the gap behind it */
     UB_ACT_HEARTBEAT, /* send a comment to the waiting client */
     UB_ACT_CANCEL,    /* close attempt `attempt`; nothing of it counts any more */
     UB_ACT_FINISH,    /* terminal: the answer is complete; end the response well */
@@ -174,6 +177,7 @@ enum ub_action_type {
     X(QUEUED_THERE, "queued too long at the first one")   \
     X(HEDGE, "slower than it usually is")                 \
     X(LOST_RACE, "another one was first")                 \
+    X(RESUME, "continues the broken answer")              \
     X(TENANT_REQUESTS, "tenant's request rate")           \
     X(TENANT_TOKENS, "tenant's token rate")               \
     X(TENANT_CONCURRENCY, "tenant's concurrency")         \
@@ -200,6 +204,7 @@ struct ub_action {
     uint8_t attempt;
     bool pass_on;      /* ANSWER: relay the upstream's own refusal (attempt `attempt`) when kept */
     bool should_retry; /* ANSWER: may the client try again? */
+    bool resume; /* START: continue what the client has; ENDED with SEALED when that cannot be */
     enum ub_error error; /* ANSWER, CUT, DROP: the outcome; CANCEL: why, as the attempt's error */
     ub_ns deadline;      /* START: instant by which the first payload must be there (informative) */
     ub_ns retry_after_ns; /* ANSWER: advice to the client, 0 = none; at most 60 s */

@@ -40,11 +40,12 @@ static bool was_tried(const struct request *request, uint16_t target)
 }
 
 /* A silent or late route, one that the request does not fit, and one that refuses our key, our balance or
- * the model would only say the same again. */
+ * the model would only say the same again; also one that refuses to continue a broken answer. */
 static bool is_final(enum ub_error error)
 {
     return error == UB_ERR_LATE || error == UB_ERR_KEY_REFUSED || error == UB_ERR_NO_BALANCE ||
-           error == UB_ERR_MODEL_MISSING || ub_error_class(error) == UB_CLASS_UNFIT;
+           error == UB_ERR_MODEL_MISSING || ub_error_class(error) == UB_CLASS_UNFIT ||
+           ub_error_class(error) == UB_CLASS_CLIENT;
 }
 
 bool is_ruled_out(const struct request *request, uint16_t target)

@@ -68,6 +68,7 @@ static void fill(struct ub_brain *brain, struct request *request, const struct u
     request->wait_until = UB_NEVER;
     request->stream = arrival->stream;
     request->can_retry = arrival->can_retry;
+    request->can_resume = arrival->can_resume;
     request->prompt_tokens = arrival->prompt_tokens;
     request->max_tokens = arrival->max_tokens;
     request->own_tokens =
@@ -145,13 +146,15 @@ void life_first_payload(struct ub_brain *brain, struct request *request, struct 
     if (closes) {
         learn_success(brain, run, now);
     }
-    uint8_t number = run->number;
+    uint8_t number = run->number,
+            reason = request->committed ? UB_WHY_RESUME : UB_WHY_FIRST_PAYLOAD;
+    request->committed = false;
     uint16_t loser = race_won(brain, request, run, now);
     request->first_at = request->progress_at = now;
     set_state(brain, request, REQUEST_STREAMING);
     queue_action(brain, request,
                  (struct action){.type = UB_ACT_FORWARD,
-                                 .reason = UB_WHY_FIRST_PAYLOAD,
+                                 .reason = reason,
                                  .attempt = number,
                                  .upstream = (uint16_t)(target->upstream - 1)});
     arm(brain, request);
@@ -222,8 +225,8 @@ static void complete(struct ub_brain *brain, struct request *request, struct run
     }
 }
 
-/* Nothing was forwarded yet: another attempt, unseen by the client, unless one runs still, or it is the
- * client's fault. */
+/* Nothing of it was forwarded: another attempt, unseen by the client, unless one runs still, or it is the
+ * client's fault. Where a broken answer is continued, a refusal is about how we asked. */
 static void failed_unseen(struct ub_brain *brain, struct request *request, struct run *run,
                           const struct ub_ending *ending, ub_ns now, struct ub_random *random)
 {
@@ -232,7 +235,9 @@ static void failed_unseen(struct ub_brain *brain, struct request *request, struc
         request->empty_attempt = run->number;
     }
     end_attempt(brain, request, run);
-    if (ub_error_class(ending->error) == UB_CLASS_CLIENT) {
+    if (ending->error == UB_ERR_SEALED || (request->committed && ending->sealed)) {
+        give_up(brain, request, UB_WHY_BROKE_AFTER_COMMIT, now, random);
+    } else if (ub_error_class(ending->error) == UB_CLASS_CLIENT && !request->committed) {
         struct run others[RUNS_MAX];
         uint32_t count = cancel_all(brain, request, UB_ERR_OUTRUN, UB_WHY_CLIENTS_FAULT, others);
         give_up(brain, request, UB_WHY_CLIENTS_FAULT, now, random);
@@ -252,6 +257,26 @@ static bool only_end_missing(const struct request *request, enum ub_error error)
            (error == UB_ERR_TRUNCATED || error == UB_ERR_RESET);
 }
 
+void broke(struct ub_brain *brain, struct request *request, const struct run *ended,
+           enum ub_reason reason, ub_ns now, struct ub_random *random)
+{
+    const struct ub_model_policy *policy = policy_of(brain, request);
+    if (!request->can_resume || policy->stall_ns <= 0) {
+        finish(brain, request, ended, UB_ACT_CUT, UB_ERR_BROKEN, reason);
+        return;
+    }
+    request->committed = true;
+    request->deadline = ub_ns_after(now, policy->stall_ns);
+    request->slot_wait_ns = policy->slot_wait_ns;
+    request->failures = 0;
+    request->end_until = 0;
+    if (request->heartbeat_at != UB_NEVER) {
+        request->heartbeat_at =
+            ub_ns_after(now, ub_ns_max(policy->heartbeat_after_ns, policy->heartbeat_every_ns));
+    }
+    seek(brain, request, UB_WHY_RESUME, now, random);
+}
+
 void life_ended(struct ub_brain *brain, struct request *request, struct run *run,
                 const struct ub_ending *ending, ub_ns now, struct ub_random *random)
 {
@@ -262,11 +287,15 @@ void life_ended(struct ub_brain *brain, struct request *request, struct run *run
     }
     if (request->state == REQUEST_STREAMING) {
         bool whole = only_end_missing(request, ending->error);
+        new_round(request);
         learn_failure(brain, request, run, ending->error, ending->not_before, now, random);
         end_attempt(brain, request, run);
-        finish(brain, request, &ended, whole ? UB_ACT_FINISH : UB_ACT_CUT,
-               whole ? UB_ERR_OK : UB_ERR_BROKEN,
-               whole ? UB_WHY_NO_END : UB_WHY_BROKE_AFTER_COMMIT);
+        request->can_resume &= !ending->sealed;
+        if (whole) {
+            finish(brain, request, &ended, UB_ACT_FINISH, UB_ERR_OK, UB_WHY_NO_END);
+        } else {
+            broke(brain, request, &ended, UB_WHY_BROKE_AFTER_COMMIT, now, random);
+        }
     } else {
         failed_unseen(brain, request, run, ending, now, random);
     }

@@ -73,6 +73,10 @@ void give_up(struct ub_brain *brain, struct request *request, enum ub_reason rea
              struct ub_random *random)
 {
     leave_line(brain, request);
+    if (request->committed) {
+        finish(brain, request, NULL, UB_ACT_CUT, UB_ERR_BROKEN, reason);
+        return;
+    }
     enum ub_error error = outcome(request, reason);
     uint8_t attempt = request->attempt;
     if (request->empty_attempt != 0) {

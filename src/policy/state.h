@@ -146,7 +146,7 @@ enum request_state {
 struct action {
     uint32_t next; /* the one to be drained after it, of whatever request: see action_at */
     uint8_t type, reason, attempt, error;
-    bool pass_on, should_retry;
+    bool pass_on, should_retry, resume;
     uint16_t upstream;
     ub_ns when; /* START: deadline; ANSWER: retry after */
 };
@@ -210,7 +210,8 @@ struct request {
     uint8_t tried_count;
     struct tried tried[ATTEMPTS_MAX];
 
-    bool stream, heartbeat, can_retry;
+    bool stream, heartbeat, can_retry, can_resume;
+    bool committed;  /* part of the answer is out, and nobody goes on with it at present */
     bool more_tried; /* "one more try in this tier" is used up */
     bool beyond;     /* learned limits do not hold for it any more */
     bool waits_in_line;
@@ -501,6 +502,11 @@ void life_slot_freed(struct ub_brain *brain, struct request *request, ub_ns now,
 /* Its terminal action. `run` was the last attempt, as a copy; NULL when there never was one. */
 void finish(struct ub_brain *brain, struct request *request, const struct run *run,
             enum ub_action_type type, enum ub_error error, enum ub_reason reason);
+
+/* An attempt has failed after the commit point, by a copy: somebody continues the answer within the time
+ * that a stall may take, or it is cut for `reason`. */
+void broke(struct ub_brain *brain, struct request *request, const struct run *ended,
+           enum ub_reason reason, ub_ns now, struct ub_random *random);
 
 /* watch.c: what time alone does to a request. */
 void arm(struct ub_brain *brain, struct request *request); /* its timer, for what comes next */

@@ -93,9 +93,13 @@ static void stalled(struct ub_brain *brain, struct request *request, ub_ns now,
     const struct run run = request->run[0];
     bool whole = request->end_until != 0;
     enum ub_reason why = whole ? UB_WHY_NO_END : UB_WHY_STALL;
+    new_round(request);
     fail_attempt(brain, request, &request->run[0], UB_ERR_STALLED, why, now, random);
-    finish(brain, request, &run, whole ? UB_ACT_FINISH : UB_ACT_CUT,
-           whole ? UB_ERR_OK : UB_ERR_BROKEN, why);
+    if (whole) {
+        finish(brain, request, &run, UB_ACT_FINISH, UB_ERR_OK, why);
+    } else {
+        broke(brain, request, &run, why, now, random);
+    }
     after_attempt(brain, run.target, false, now, random);
 }
 
@@ -119,12 +123,12 @@ static ub_ns last_try_shows(const struct ub_brain *brain, const struct request *
 static void beat(struct ub_brain *brain, struct request *request, ub_ns now)
 {
     ub_ns every_ns = policy_of(brain, request)->heartbeat_every_ns;
-    if (request->deadline - now < every_ns && !request->heartbeat) {
+    if (request->deadline - now < every_ns && !request->heartbeat && !request->committed) {
         request->heartbeat_at = UB_NEVER;
         return;
     }
     ub_ns shows_at = last_try_shows(brain, request);
-    if (shows_at > now && !request->heartbeat) {
+    if (shows_at > now && !request->heartbeat && !request->committed) {
         request->heartbeat_at = shows_at;
         return;
     }

@@ -90,6 +90,7 @@ static void on_arrived(struct ub_checker *c, const struct ub_brain *brain,
         .arrived = event->now,
         .heartbeat = event->arrived.heartbeat,
         .can_retry = event->arrived.can_retry,
+        .can_resume = event->arrived.can_resume,
         .tenant = ub_checker_tenant_of(c, event->arrived.tenant),
         .deadline = UB_NEVER,
         .routes = c->routes,
@@ -134,12 +135,28 @@ static void stop_running(struct ub_checker *c, struct request_kept *r, uint8_t a
     c->inflight[upstream]--;
 }
 
+/* A broken answer is continued within the time of a stall, or cut. */
+static ub_ns gap_until(const struct ub_checker *c, const struct request_kept *r)
+{
+    return ub_ns_after(ub_ns_after(r->broke_at, r->model->policy.stall_ns), c->slack_ns);
+}
+
+static void note_broken(struct request_kept *r, uint8_t attempt, enum ub_error error, ub_ns now)
+{
+    if (r->committed && attempt == r->speaker && error != UB_ERR_OK && r->broke_at == 0) {
+        r->broke_at = now;
+    }
+}
+
 static void sweep(struct ub_checker *c, ub_ns now)
 {
     for (uint32_t i = 0; i < c->high; i++) {
         const struct request_kept *r = &c->request[i];
         if (r->alive && !r->committed && now > ub_ns_after(r->deadline, c->slack_ns)) {
             ub_checker_fail(c, "request %u.%u is past its deadline and waits on", i, r->generation);
+        }
+        if (r->alive && r->broke_at != 0 && now > gap_until(c, r)) {
+            ub_checker_fail(c, "request %u.%u is broken and nobody says so", i, r->generation);
         }
     }
 }
@@ -184,6 +201,8 @@ void ub_checker_event(struct ub_checker *c, const struct ub_brain *brain,
         if (r != NULL) {
             r->complete = event->ended.error == UB_ERR_OK ? event->attempt : r->complete;
             stop_running(c, r, event->attempt, event->ended.error);
+            note_broken(r, event->attempt, event->ended.error, event->now);
+            r->can_resume &= !event->ended.sealed || !r->committed;
         }
         break;
     case UB_EV_CLIENT_LEFT:
@@ -242,6 +261,15 @@ static bool check_race(struct ub_checker *c, const struct request_kept *r,
     return true;
 }
 
+/* An attempt that continues the broken answer. */
+static void check_resume(struct ub_checker *c, const struct request_kept *r)
+{
+    if (!r->committed || r->broke_at == 0 || !r->can_resume) {
+        ub_checker_fail(c, "START to continue an answer that %s",
+                        r->broke_at == 0 ? "is not broken" : "cannot be continued");
+    }
+}
+
 static void check_first(struct ub_checker *c, const struct request_kept *r,
                         const struct ub_action *action)
 {
@@ -251,7 +279,7 @@ static void check_first(struct ub_checker *c, const struct request_kept *r,
     if (r->complete != 0) {
         ub_checker_fail(c, "START of a request that is answered already");
     }
-    if (r->attempts > 0 &&
+    if (r->attempts > 0 && !action->resume &&
         ub_error_class(r->error[(r->attempts - 1) % ATTEMPTS_KEPT]) == UB_CLASS_CLIENT) {
         ub_checker_fail(c, "START after the client's own fault");
     }
@@ -277,10 +305,12 @@ static void on_start(struct ub_checker *c, struct request_kept *r, const struct 
     if (r->attempts > 0 && !r->can_retry) {
         ub_checker_fail(c, "START again of a body that cannot be sent again");
     }
-    if (r->committed) {
+    if (action->resume) {
+        check_resume(c, r);
+    } else if (r->committed) {
         ub_checker_fail(c, "START of a request whose answer has begun");
     }
-    if (now > ub_ns_after(r->deadline, c->slack_ns)) {
+    if (!r->committed && now > ub_ns_after(r->deadline, c->slack_ns)) {
         ub_checker_fail(c, "START after the request's deadline");
     }
     check_place(c, r, action->upstream);
@@ -330,6 +360,9 @@ static void on_terminal(struct ub_checker *c, struct request_kept *r,
         }
         break;
     case UB_ACT_CUT:
+        if (r->broke_at != 0 && now > gap_until(c, r)) {
+            ub_checker_fail(c, "CUT long after the answer broke");
+        }
         if (!r->committed || r->complete != 0) {
             ub_checker_fail(c, "CUT of an answer that is %s",
                             r->committed ? "complete" : "not begun");
@@ -348,7 +381,8 @@ static void on_terminal(struct ub_checker *c, struct request_kept *r,
 static void on_heartbeat(struct ub_checker *c, struct request_kept *r, ub_ns now)
 {
     const struct ub_model_policy *policy = r->model == NULL ? NULL : &r->model->policy;
-    if (policy == NULL || !r->heartbeat || r->committed || policy->heartbeat_after_ns == 0) {
+    bool speaks = r->committed && r->broke_at == 0;
+    if (policy == NULL || !r->heartbeat || speaks || policy->heartbeat_after_ns == 0) {
         ub_checker_fail(c, "HEARTBEAT to a client that wants none");
         return;
     }
@@ -362,7 +396,8 @@ static void on_heartbeat(struct ub_checker *c, struct request_kept *r, ub_ns now
 
 /* The attempt may have ended, even well, while the action waited to be drained: the brain did not
  * listen to it any more. */
-static void on_cancel(struct ub_checker *c, struct request_kept *r, const struct ub_action *action)
+static void on_cancel(struct ub_checker *c, struct request_kept *r, const struct ub_action *action,
+                      ub_ns now)
 {
     if (action->attempt == 0 || action->attempt > r->attempts) {
         ub_checker_fail(c, "CANCEL of attempt %u of %u", action->attempt, r->attempts);
@@ -377,6 +412,7 @@ static void on_cancel(struct ub_checker *c, struct request_kept *r, const struct
     }
     r->error[(action->attempt - 1) % ATTEMPTS_KEPT] = (uint8_t)action->error;
     r->complete = r->complete == action->attempt ? 0 : r->complete;
+    note_broken(r, action->attempt, action->error, now);
 }
 
 static void check_idle_slots(struct ub_checker *c, const struct ub_brain *brain)
@@ -435,17 +471,19 @@ void ub_checker_action(struct ub_checker *c, const struct ub_action *action, ub_
         on_start(c, r, action, now);
         break;
     case UB_ACT_FORWARD:
-        if (r->committed || action->attempt == 0 || (r->first_said & bit(action->attempt)) == 0) {
+        if ((r->committed && r->broke_at == 0) || action->attempt == 0 ||
+            (r->first_said & bit(action->attempt)) == 0) {
             ub_checker_fail(c, "FORWARD of attempt %u without its first payload", action->attempt);
         }
         r->committed = true;
+        r->broke_at = 0;
         r->speaker = action->attempt;
         break;
     case UB_ACT_HEARTBEAT:
         on_heartbeat(c, r, now);
         break;
     case UB_ACT_CANCEL:
-        on_cancel(c, r, action);
+        on_cancel(c, r, action, now);
         break;
     default:
         on_terminal(c, r, action, now);

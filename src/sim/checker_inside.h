@@ -26,6 +26,7 @@ struct request_kept {
     bool left;
     bool heartbeat;
     bool can_retry;
+    bool can_resume;
     bool let_in;
     uint64_t tenant; /* key, 0 = none */
     uint16_t worker;
@@ -38,6 +39,7 @@ struct request_kept {
     ub_ns arrived;
     ub_ns deadline;
     ub_ns last_heartbeat;
+    ub_ns broke_at; /* after FORWARD; 0 = somebody speaks */
     struct routes_kept *routes;
     struct model_kept *model;     /* NULL: unknown */
     uint8_t error[ATTEMPTS_KEPT]; /* by attempt number - 1 */

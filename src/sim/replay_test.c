@@ -165,7 +165,8 @@ static void test_gap(void)
     ub_flight_end(flight);
     add_all(&file, flight);
     struct ub_replay_result r = replay(&file, file.len, 0);
-    UB_CHECK(r.end == UB_REPLAY_SAME && r.dropped > 0, "the replay goes on after the gap");
+    UB_CHECK(r.end == UB_REPLAY_SAME && r.dropped > 0, "the replay goes on after the gap: %d %s",
+             (int)r.end, r.words);
     ub_buf_free(&file);
     ub_world_free(world);
     ub_flight_free(flight);

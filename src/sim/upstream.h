@@ -57,8 +57,9 @@ struct ub_sim_upstream {
     ub_ns retry_after_ns;
     ub_ns bad_from; /* instant of the first episode */
     ub_ns bad_every_ns;
-    ub_ns bad_for_ns; /* 0 = no episodes */
-    bool down;        /* killed: refuses connections */
+    ub_ns bad_for_ns;           /* 0 = no episodes */
+    bool down;                  /* killed: refuses connections */
+    enum ub_error when_resumed; /* what it says when it is to continue an answer; OK: it does */
 
     /* How it is. */
     uint32_t running;

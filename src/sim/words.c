@@ -85,7 +85,7 @@ static void add_verb(struct ub_buf *out, const struct ub_names *names,
 {
     switch (action->type) {
     case UB_ACT_START:
-        ub_buf_printf(out, "start %u on ", action->attempt);
+        ub_buf_printf(out, "%s %u on ", action->resume ? "resume" : "start", action->attempt);
         names->upstream(names->user, out, action->upstream);
         break;
     case UB_ACT_PROBE:

@@ -86,6 +86,8 @@ struct ub_ask {
     bool whole;             /* not streamed */
     bool no_heartbeat;
     bool no_retry;         /* the body cannot be sent again */
+    bool resume;           /* broken after its commit point, it may be continued... */
+    bool sealed;           /* ...but what was said by then forbids it */
     ub_ns client_deadline; /* since the world's beginning; 0 = none */
     ub_ns leaves_after_ns; /* 0 = stays */
     bool leaves_slow;      /* CLIENT_SLOW instead of CLIENT_GONE */

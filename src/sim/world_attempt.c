@@ -146,7 +146,9 @@ void ub_world_attempt_start(struct ub_world *w, const struct ub_action *action)
 
     const struct ub_fault_facts *fault = ub_fault_facts(a->fault);
     ub_ns connected = w->now + u->connect_ns;
-    if (fault->place == UB_AT_CONNECT) {
+    if (action->resume && u->when_resumed != UB_ERR_OK) {
+        end_with(w, a, u->when_resumed, ub_ns_after(connected, u->refuse_ns));
+    } else if (fault->place == UB_AT_CONNECT) {
         end_with(w, a, fault->error, ub_ns_after(connected, ub_sim_upstream_pause(u, a->fault)));
     } else {
         plan(w, a, UB_STAGE_CONNECTED, connected);
@@ -295,6 +297,7 @@ static void say(struct ub_world *w, struct ub_sim_attempt *a, enum ub_event_type
     event.said = ub_world_said(w, (uint32_t)(a - w->attempt));
     if (type == UB_EV_ENDED) {
         event.ended.error = a->error;
+        event.ended.sealed = ask->sealed;
         if (u->retry_after_ns != 0 && ub_fault_facts(a->fault)->place == UB_AT_HEAD) {
             event.ended.not_before = w->now + u->retry_after_ns;
         }

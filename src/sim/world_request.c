@@ -47,6 +47,7 @@ static void fill_arrival(const struct ub_world *w, const struct ub_ask *ask, str
         .stream = !ask->whole,
         .heartbeat = !ask->whole && !ask->no_heartbeat,
         .can_retry = !ask->no_retry,
+        .can_resume = ask->resume && !ask->whole,
         .prompt_tokens = ask->prompt_tokens,
         .max_tokens = ask->max_tokens,
         .client_deadline = ask->client_deadline == 0 ? 0 : w->options.origin + ask->client_deadline,

@@ -92,6 +92,10 @@ static void draw_upstream(struct ub_storm *s, uint32_t index)
     u->refuse_ns = still || chance(s, 0.3) ? 0 : span(s, UB_US, 100 * UB_MS);
     u->slots = chance(s, 0.4) ? 1 + below(s, 6) : 0;
     u->queue_max = below(s, 6);
+    if (chance(s, 0.3)) {
+        const enum ub_error refusals[] = {UB_ERR_BAD_REQUEST, UB_ERR_DIVERGED, UB_ERR_SEALED};
+        u->when_resumed = refusals[below(s, UB_COUNT(refusals))];
+    }
     u->keep_alive_ns = chance(s, 0.5) ? span(s, UB_MS, UB_SECOND) : 0;
     u->when_full = chance(s, 0.5) ? UB_FAULT_BUSY_503 : UB_FAULT_THROTTLED;
     u->context_tokens = chance(s, 0.1) ? 1000 : 0;
@@ -244,6 +248,8 @@ static void draw_ask(struct ub_storm *s, uint32_t index)
         .whole = chance(s, 0.3),
         .no_heartbeat = chance(s, 0.2),
         .no_retry = chance(s, 0.05),
+        .resume = chance(s, 0.7),
+        .sealed = chance(s, 0.1),
         .client_deadline = chance(s, 0.1) ? 1 + span(s, UB_MS, s->span_ns) : 0,
         .leaves_after_ns = chance(s, 0.1) ? span(s, UB_US, 10 * UB_SECOND) : 0,
         .leaves_slow = chance(s, 0.2),

@@ -96,6 +96,7 @@ static const char *calm(struct ub_storm *s)
     }
     ub_world_models(s->world, 1);
     *ub_world_policy(s->world, 0) = ub_model_policy_default();
+    *ub_world_quota(s->world, 0) = (struct ub_quota){0};
     if (ub_world_reload(s->world) != NULL) {
         return "there is no room for routes when nothing runs";
     }
