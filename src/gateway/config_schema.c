@@ -80,7 +80,7 @@ static const struct ub_conf_field tenant_fields[] = {
      .section = &ub_conf_share_section,
      .offset = TENANT(limits),
      .min = 1,
-     .max = 4096,
+     .max = 256, /* the brain looks at one after the other */
      .fallback = "none",
      .about = "What it may ask of single models, beside that."},
     LATER("role"),

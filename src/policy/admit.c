@@ -25,16 +25,6 @@ struct level {
     enum ub_reason requests, tokens; /* why somebody is refused at it */
 };
 
-static uint16_t find_share(const struct ub_brain *brain, const struct tenant *tenant,
-                           uint16_t model)
-{
-    uint16_t index = tenant->first_share;
-    while (index != 0 && share_of(brain, index)->model != model) {
-        index = share_of(brain, index)->next_of_tenant;
-    }
-    return index;
-}
-
 static bool is_limited(const struct ub_quota *quota)
 {
     return quota->requests.amount != 0 || quota->tokens.amount != 0;

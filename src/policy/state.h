@@ -378,6 +378,7 @@ static inline bool runs_at(const struct request *request, uint16_t target)
 void adopt_tenants(struct ub_brain *brain, const struct ub_routes *routes, ub_ns now);
 const char *refuse_tenants(const struct ub_brain *brain, const struct ub_routes *routes);
 uint16_t find_tenant(const struct ub_brain *brain, uint64_t key, uint32_t hint);
+uint16_t find_share(const struct ub_brain *brain, const struct tenant *tenant, uint16_t model);
 void tenant_enters(struct ub_brain *brain, struct request *request,
                    const struct ub_arrival *arrival);
 void tenant_leaves(struct ub_brain *brain, struct request *request);

@@ -59,8 +59,7 @@ static uint16_t spare_share(struct ub_brain *brain)
     return index;
 }
 
-static uint16_t find_share(const struct ub_brain *brain, const struct tenant *tenant,
-                           uint16_t model)
+uint16_t find_share(const struct ub_brain *brain, const struct tenant *tenant, uint16_t model)
 {
     uint16_t index = tenant->first_share;
     while (index != 0 && share_of(brain, index)->model != model) {
@@ -69,14 +68,24 @@ static uint16_t find_share(const struct ub_brain *brain, const struct tenant *te
     return index;
 }
 
-/* The share of this specification that is there already; 0: none. */
-static uint16_t known_share(const struct ub_brain *brain, const struct ub_routes *routes,
-                            const struct ub_share_spec *spec)
+/* Where the parts of a share are. Shares come in the order of their tenants, and these mostly in that
+ * of their slots, so that looking behind the last one finds nearly all at once. */
+struct pair {
+    uint32_t named; /* the tenant in the routes, from 1 */
+    uint16_t tenant, model;
+};
+
+static void find_pair(const struct ub_brain *brain, const struct ub_routes *routes,
+                      const struct ub_share_spec *spec, struct pair *pair)
 {
-    const struct ub_tenant_spec *owner = &routes->tenants[spec->tenant];
-    uint16_t tenant = find_tenant(brain, owner->key, spec->tenant + 1u);
-    uint16_t model = find_model(brain, routes->models[spec->model].key);
-    return tenant == 0 ? 0 : find_share(brain, tenant_of(brain, tenant), model);
+    if (pair->named != spec->tenant + 1u) {
+        pair->named = spec->tenant + 1u;
+        pair->tenant = find_tenant(brain, routes->tenants[spec->tenant].key, pair->tenant + 1u);
+    }
+    uint64_t key = routes->models[spec->model].key;
+    uint16_t guess = (uint16_t)(spec->model + 1);
+    bool there = guess <= brain->models_used && model_of(brain, guess)->key == key;
+    pair->model = there ? guess : find_model(brain, key);
 }
 
 /* Those that are not listed any more. */
@@ -97,23 +106,20 @@ static void release_shares(struct ub_brain *brain)
     }
 }
 
-static void adopt_share(struct ub_brain *brain, const struct ub_routes *routes,
-                        const struct ub_share_spec *spec, ub_ns now)
+static void adopt_share(struct ub_brain *brain, const struct pair *pair,
+                        const struct ub_quota *quota, ub_ns now)
 {
-    uint16_t index = known_share(brain, routes, spec);
+    struct tenant *tenant = tenant_of(brain, pair->tenant);
+    uint16_t index = find_share(brain, tenant, pair->model);
     if (index == 0) {
-        uint64_t owner = routes->tenants[spec->tenant].key;
-        uint16_t tenant = find_tenant(brain, owner, spec->tenant + 1u);
         index = spare_share(brain);
-        *share_of(brain, index) =
-            (struct share){.tenant = tenant,
-                           .model = find_model(brain, routes->models[spec->model].key),
-                           .next_of_tenant = tenant_of(brain, tenant)->first_share};
-        tenant_of(brain, tenant)->first_share = index;
+        *share_of(brain, index) = (struct share){
+            .tenant = pair->tenant, .model = pair->model, .next_of_tenant = tenant->first_share};
+        tenant->first_share = index;
     }
     struct share *share = share_of(brain, index);
     share->listed = true;
-    adopt_quota(&share->quota, &share->meter, &spec->quota, now);
+    adopt_quota(&share->quota, &share->meter, quota, now);
 }
 
 static void list_tenants(struct ub_brain *brain, const struct ub_routes *routes, ub_ns now)
@@ -144,8 +150,10 @@ void adopt_tenants(struct ub_brain *brain, const struct ub_routes *routes, ub_ns
     for (uint32_t i = 1; i <= brain->shares_used; i++) {
         share_of(brain, (uint16_t)i)->listed = false;
     }
+    struct pair pair = {0};
     for (uint32_t i = 0; i < routes->share_count; i++) {
-        uint16_t known = known_share(brain, routes, &routes->shares[i]);
+        find_pair(brain, routes, &routes->shares[i], &pair);
+        uint16_t known = find_share(brain, tenant_of(brain, pair.tenant), pair.model);
         share_of(brain, known)->listed = known != 0;
     }
     release_shares(brain);
@@ -153,8 +161,10 @@ void adopt_tenants(struct ub_brain *brain, const struct ub_routes *routes, ub_ns
     for (uint32_t i = 1; i <= brain->tenants_used; i++) {
         release_tenant(brain, tenant_of(brain, (uint16_t)i));
     }
+    pair = (struct pair){0};
     for (uint32_t i = 0; i < routes->share_count; i++) {
-        adopt_share(brain, routes, &routes->shares[i], now);
+        find_pair(brain, routes, &routes->shares[i], &pair);
+        adopt_share(brain, &pair, &routes->shares[i].quota, now);
     }
 }
 

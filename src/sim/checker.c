@@ -508,6 +508,10 @@ void ub_checker_quiet(struct ub_checker *c, const struct ub_brain *brain)
             c, "the brain still counts %u requests, %u running, %u waiting, %u backing off",
             f.requests, f.running, f.waiting, f.backing_off);
     }
+    if (f.reserved_tokens != 0) {
+        ub_checker_fail(c, "%llu tokens stay reserved for requests that are over",
+                        (unsigned long long)f.reserved_tokens);
+    }
     if (f.first_attempts != c->firsts || f.extra_attempts != c->extras) {
         ub_checker_fail(
             c, "the brain counts %llu first and %llu extra attempts instead of %llu and %llu",
