@@ -13,13 +13,19 @@ static void add_fields(struct ub_ask *ask, const struct ub_request *request)
     }
 }
 
+struct ub_slice ub_ask_model(const struct ub_request *request, const struct ub_site *site)
+{
+    const struct ub_setup *setup = request->view->setup;
+    return ub_config_upstream_model(setup->config, (uint32_t)(site - setup->sites),
+                                    (uint32_t)request->model,
+                                    ub_slice_of(ub_scan_fields(request->scan)->model_name));
+}
+
 void ub_ask_write(struct ub_ask *ask, struct ub_request *request, const struct ub_site *site)
 {
     const struct ub_setup *setup = request->view->setup;
     const struct ub_scan_fields *asked = ub_scan_fields(request->scan);
-    struct ub_slice model =
-        ub_config_upstream_model(setup->config, (uint32_t)(site - setup->sites),
-                                 (uint32_t)request->model, ub_slice_of(asked->model_name));
+    struct ub_slice model = ub_ask_model(request, site);
     ask->request = (struct ub_call_request){
         .method = UB_LIT("POST"),
         .target = site->target[request->endpoint],

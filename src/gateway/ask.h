@@ -18,6 +18,9 @@ struct ub_ask {
     struct ub_slice parts[UB_SPLICE_PARTS];
 };
 
+/* What the model that was asked for is called there. */
+struct ub_slice ub_ask_model(const struct ub_request *request, const struct ub_site *site);
+
 /* The parts stay valid as long as the request's body and the setup do. */
 void ub_ask_write(struct ub_ask *ask, struct ub_request *request, const struct ub_site *site);
 

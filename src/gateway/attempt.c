@@ -6,6 +6,7 @@
 #include "gateway/grace.h"
 #include "gateway/hold.h"
 #include "gateway/reply.h"
+#include "gateway/resume.h"
 #include "gateway/settle.h"
 #include <assert.h>
 
@@ -60,6 +61,7 @@ static void lingered(struct ub_timer *timer)
 void ub_attempt_mute(struct ub_attempt *attempt)
 {
     attempt->mute = true;
+    ub_resume_hand_over(attempt);
     ub_relay_close(&attempt->relay);
     ub_tail_close(&attempt->tail);
     ub_hold_let_go(attempt);
@@ -132,6 +134,7 @@ void ub_attempt_free(struct ub_attempt *attempt)
     ub_relay_close(&attempt->relay);
     ub_tail_close(&attempt->tail);
     ub_buf_free(&attempt->held);
+    ub_resume_free(attempt);
     ub_stock_give(&attempt->request->worker->attempt_stock, attempt);
 }
 
@@ -183,6 +186,7 @@ void ub_attempt_start(struct ub_request *request, const struct ub_action *action
     request->calls++;
     struct ub_ask ask;
     ub_ask_write(&ask, request, site);
+    ub_resume_keep(attempt);
     ub_call_start(&attempt->call, ub_view_origin(request->view, site), &ask.request);
 }
 
@@ -307,6 +311,9 @@ static void on_stream(struct ub_attempt *attempt, struct ub_slice chunk)
     read_stream(attempt, chunk);
     ub_metrics_add(attempt->request->worker->shard, UB_METRIC_STREAM_EVENTS, 0, 0,
                    relay->events - events);
+    if (!attempt->mute && relay->keeps) {
+        ub_resume_charge(attempt);
+    }
     if (!attempt->mute && attempt->forwarded && relay->payload != payload) {
         ub_attempt_progress(attempt);
     } else if (!attempt->mute && relay->commented && relay->payload == 0) {

@@ -16,6 +16,7 @@
 
 #include "gateway/relay.h"
 #include "gateway/request.h"
+#include "http/prefill.h"
 #include "http/tail.h"
 #include "net/call.h"
 
@@ -45,9 +46,11 @@ struct ub_attempt {
     int64_t length; /* PLAIN: Content-Length of the upstream, -1 = not given */
     char type[64];  /* its Content-Type */
     struct ub_relay relay;
-    struct ub_buf held;  /* not sent yet */
-    struct ub_tail tail; /* PLAIN, not held: its end */
-    size_t charged;      /* of it, to the budget for bodies */
+    struct ub_buf held;         /* not sent yet */
+    struct ub_tail tail;        /* PLAIN, not held: its end */
+    struct ub_prefill *prefill; /* of a continuation: what its upstream is asked; else NULL */
+    size_t kept_bytes;          /* what the relay keeps of the stream, as charged last */
+    size_t charged;             /* of that and `held`, to the budget for bodies */
     ub_ns started_at;
     ub_ns progress_at; /* the brain was told of payload */
     ub_ns answered_at; /* ...that all is said but the end; 0 = not yet */

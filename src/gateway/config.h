@@ -48,6 +48,7 @@ struct ub_model_config {
     const char *name;
     const char *affinity_cookie; /* NULL = not used */
     const char *affinity_header;
+    bool resume; /* broken streams go on at another upstream */
     /* the rest is in routes */
 };
 
@@ -73,7 +74,8 @@ struct ub_config {
     bool half_close;
     uint64_t memory; /* budget for bodies */
     uint64_t body_max;
-    uint32_t requests_max; /* in the house at the same time */
+    uint64_t resume_buffer; /* of one answer */
+    uint32_t requests_max;  /* in the house at the same time */
     ub_ns head_time_ns, body_time_ns, write_time_ns, idle_time_ns, connect_time_ns;
     ub_ns drain_time_ns;
     const char *access_log;    /* NULL = off, "-" = stdout, else a file */

@@ -151,6 +151,7 @@ static void build_model(struct ub_conf_builder *b, const struct ub_conf_model *f
         .name = ub_conf_keep(b, &from->name),
         .affinity_cookie = ub_conf_keep(b, &from->affinity_cookie),
         .affinity_header = ub_conf_keep(b, &from->affinity_header),
+        .resume = from->resume,
     };
     spec->key = id;
     spec->quota = ub_conf_quota(&from->requests, &from->tokens);

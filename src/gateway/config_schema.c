@@ -293,8 +293,13 @@ static const struct ub_conf_field root_fields[] = {
      .offset = ROOT(out.half_close),
      .about = "A client that closes its sending side still waits for the answer. Off, it counts "
               "as having left."},
+    {.key = "resume_buffer",
+     .kind = UB_KIND_SIZE,
+     .offset = ROOT(out.resume_buffer),
+     .max = 64 << 20,
+     .about = "How much of an answer is kept so that another upstream can go on when it breaks; "
+              "one that is longer cannot be resumed any more. Counts against `memory`."},
     LATER("cache"),
-    LATER("resume_buffer"),
     LATER("redis"),
     LATER("jobs"),
 };
@@ -315,6 +320,7 @@ void ub_conf_defaults(struct ub_conf_root *root)
             {
                 .memory = 1 << 30,
                 .body_max = 64 << 20,
+                .resume_buffer = 256 << 10, /* some 50,000 tokens */
                 .requests_max = 20000,
                 .head_time_ns = 10 * UB_SECOND,
                 .body_time_ns = 30 * UB_SECOND,

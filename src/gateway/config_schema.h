@@ -81,7 +81,7 @@ struct ub_conf_upstream {
 struct ub_conf_model {
     struct ub_place at;
     struct ub_conf_text name, affinity_cookie, affinity_header;
-    bool affinity_client, affinity_prefix;
+    bool affinity_client, affinity_prefix, resume;
     struct ub_conf_rate requests, tokens;
     struct ub_conf_tiers tiers;
     struct ub_model_policy policy; /* without its affinity bits and slot_wait_ns */

@@ -356,7 +356,11 @@ static const struct ub_conf_field model_fields[] = {
      .offset = MODEL(tokens),
      .fallback = "no limit",
      .about = "Rate of its tokens, of prompts and answers together, of all tenants together."},
-    LATER("resume"),
+    {.key = "resume",
+     .kind = UB_KIND_BOOL,
+     .offset = MODEL(resume),
+     .about = "A streamed chat that breaks midway goes on at another upstream, in the same stream. "
+              "Not with tools in flight, grammars, `n` above 1 or log probabilities."},
     LATER("degrade"),
 };
 
@@ -364,6 +368,7 @@ static void model_defaults(void *target)
 {
     struct ub_conf_model *model = target;
     model->policy = ub_model_policy_default();
+    model->resume = true;
     model->affinity_client = (model->policy.affinity & UB_AFFINITY_CLIENT) != 0;
     model->affinity_prefix = (model->policy.affinity & UB_AFFINITY_PREFIX) != 0;
 }

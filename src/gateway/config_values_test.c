@@ -12,6 +12,7 @@ static const char yaml[] =
     "threads: 3\n"
     "half_close: true\n"
     "memory: 2GiB\n"
+    "resume_buffer: 1MiB\n"
     "access_log: '-'\n"
     "flight_record: flight\n"
     "limits: {body: 1MiB, requests: 7}\n"
@@ -42,6 +43,7 @@ static const char yaml[] =
     "  slow_over: 8s\n"
     "  heartbeat: {after: 0, every: 9s}\n"
     "  requests: 10/s\n"
+    "  resume: false\n"
     "- name: think\n"
     "- name: '*'\n"
     "tenants:\n"
@@ -82,7 +84,10 @@ static void check_top(const struct ub_config *c)
              "a port alone is all addresses");
     UB_CHECK(c->threads == 3 && c->half_close && !c->open && c->memory == (uint64_t)2 << 30,
              "numbers and switches");
-    UB_CHECK(c->body_max == 1 << 20 && c->requests_max == 7, "limits");
+    UB_CHECK(c->body_max == 1 << 20 && c->requests_max == 7 && c->resume_buffer == 1 << 20,
+             "limits");
+    UB_CHECK(!c->models[0].resume && c->models[1].resume,
+             "streams are resumed unless a model says otherwise");
     UB_CHECK(c->head_time_ns == UB_SECOND && c->body_time_ns == 2 * UB_SECOND &&
                  c->write_time_ns == 3 * UB_SECOND && c->idle_time_ns == 4 * UB_SECOND &&
                  c->connect_time_ns == 5 * UB_SECOND && c->drain_time_ns == 6 * UB_SECOND,

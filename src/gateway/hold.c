@@ -8,7 +8,12 @@ static void change(struct ub_request *request, size_t *charged, size_t cap)
 
 void ub_hold_charge(struct ub_attempt *attempt)
 {
-    change(attempt->request, &attempt->charged, attempt->held.cap);
+    change(attempt->request, &attempt->charged, attempt->held.cap + attempt->kept_bytes);
+}
+
+void ub_hold_charge_request(struct ub_request *request)
+{
+    change(request, &request->delivered_charged, ub_delivered_bytes(&request->delivered));
 }
 
 void ub_hold_let_go(struct ub_attempt *attempt)
@@ -26,6 +31,7 @@ static void drop(struct ub_request *request, struct ub_kept *kept)
 void ub_hold_keep(struct ub_kept *kept, struct ub_attempt *attempt, bool stream)
 {
     drop(attempt->request, kept);
+    change(attempt->request, &attempt->charged, attempt->held.cap);
     *kept = (struct ub_kept){
         .attempt = attempt->number,
         .site = (uint16_t)(attempt->site - attempt->request->view->setup->sites),
@@ -33,10 +39,11 @@ void ub_hold_keep(struct ub_kept *kept, struct ub_attempt *attempt, bool stream)
         .stream = stream,
         .usage = attempt->relay.usage,
         .bytes = attempt->held,
-        .charged = attempt->charged,
+        .charged = attempt->held.cap,
     };
     attempt->held = (struct ub_buf){0};
     attempt->charged = 0;
+    ub_hold_charge(attempt);
 }
 
 void ub_hold_drop(struct ub_request *request)

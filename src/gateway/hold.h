@@ -7,8 +7,11 @@
 
 #include "gateway/attempt.h"
 
-/* After whatever was added to attempt->held. */
+/* After whatever was added to attempt->held, or to what it keeps of a stream. */
 void ub_hold_charge(struct ub_attempt *attempt);
+
+/* After a change of request->delivered. */
+void ub_hold_charge_request(struct ub_request *request);
 
 void ub_hold_let_go(struct ub_attempt *attempt);
 

@@ -7,6 +7,7 @@
 #include "gateway/cookie.h"
 #include "gateway/models.h"
 #include "gateway/reply.h"
+#include "gateway/resume.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -339,6 +340,7 @@ static void fill_arrival(struct ub_request *request, const struct ub_slice *valu
     arrival->stream = request->stream;
     arrival->heartbeat = request->stream;
     arrival->can_retry = true;
+    request->resumes = ub_resume_may(request);
     request->choices = request->endpoint == UB_ENDPOINT_CHAT ? asked->n : 0;
     request->prompt_tokens = asked->prompt_tokens;
     arrival->prompt_tokens = asked->prompt_tokens;

@@ -8,6 +8,7 @@
 #include "gateway/intake.h"
 #include "gateway/listing.h"
 #include "gateway/reply.h"
+#include "gateway/resume.h"
 #include "gateway/settle.h"
 #include <assert.h>
 
@@ -15,6 +16,7 @@
 static void forget_question(struct ub_request *request)
 {
     ub_hold_drop(request);
+    ub_resume_drop(request);
     ub_scan_free(&request->worker->scan_stock, request->scan);
     request->scan = NULL;
 }
@@ -134,7 +136,11 @@ static void answer(struct ub_request *request, const struct ub_action *action)
 
 static void forward(struct ub_request *request, const struct ub_action *action)
 {
-    forget_question(request);
+    if (request->resumes) {
+        ub_hold_drop(request); /* what was asked may be needed once more */
+    } else {
+        forget_question(request);
+    }
     ub_attempt_forward(ub_attempt_find(request, action->attempt));
 }
 

@@ -17,6 +17,7 @@
 #include "gateway/endpoint.h"
 #include "gateway/refusal.h"
 #include "gateway/worker.h"
+#include "http/delivered.h"
 #include "http/scan.h"
 #include "net/exchange.h"
 
@@ -94,6 +95,9 @@ struct ub_request {
     ub_ns patient_since;
     struct ub_kept refused;
     struct ub_kept empty;
+    bool resumes;                    /* attempts keep what they say */
+    struct ub_delivered delivered;   /* what the client has of a stream that broke */
+    size_t delivered_charged;        /* of it, to the budget for bodies */
     const struct ub_kept *passed_on; /* one of these, when it became the answer */
     bool lists;                      /* wants the list of models that an upstream has (listing.h) */
     bool waits_for_list;

@@ -50,14 +50,19 @@ static void keep_face(struct ub_delivered *delivered, struct ub_slice data)
     }
 }
 
+void ub_delivered_give_up(struct ub_delivered *delivered)
+{
+    delivered->too_long = true;
+    ub_buf_free(&delivered->content);
+    ub_buf_free(&delivered->reasoning);
+}
+
 /* Is there room for so much more text? If not, there never will be. */
 static bool has_room(struct ub_delivered *delivered, size_t len)
 {
     if (!delivered->too_long &&
         len > delivered->max - delivered->content.len - delivered->reasoning.len) {
-        delivered->too_long = true;
-        ub_buf_free(&delivered->content);
-        ub_buf_free(&delivered->reasoning);
+        ub_delivered_give_up(delivered);
     }
     return !delivered->too_long;
 }

@@ -44,6 +44,9 @@ void ub_delivered_add(struct ub_delivered *delivered, struct ub_slice data,
 /* Text that went to the client in an event of our own making. */
 void ub_delivered_more(struct ub_delivered *delivered, struct ub_slice text);
 
+/* As if it had become too long: what was kept is given back. */
+void ub_delivered_give_up(struct ub_delivered *delivered);
+
 /* What stands in the way of resuming now. */
 enum ub_resume_bar ub_delivered_bar(const struct ub_delivered *delivered);
 

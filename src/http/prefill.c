@@ -15,9 +15,10 @@ void ub_prefill_close(struct ub_prefill *prefill)
 {
     ub_buf_free(&prefill->message);
     ub_buf_free(&prefill->glue);
+    ub_buf_free(&prefill->target);
 }
 
-void ub_prefill_target(enum ub_dialect dialect, struct ub_slice target, struct ub_buf *out)
+static void write_target(enum ub_dialect dialect, struct ub_slice target, struct ub_buf *out)
 {
     const struct ub_slice path = UB_LIT("/chat/completions");
     if (dialect != UB_DIALECT_DEEPSEEK || target.len < path.len) {
@@ -190,7 +191,8 @@ bool ub_prefill_write(struct ub_prefill *prefill, const struct ub_prefill_wish *
     shrink(&edits, wish, asked->max_tokens_at, 1, &numbers);
     shrink(&edits, wish, asked->max_completion_tokens_at, 1, &numbers);
     shrink(&edits, wish, asked->min_tokens_at, 0, &numbers);
-    if (prefill->message.failed) {
+    write_target(wish->dialect, wish->target, &prefill->target);
+    if (prefill->message.failed || prefill->target.failed) {
         return false;
     }
     gather(prefill, parts, ub_edits_parts(&edits, wish->body, parts));

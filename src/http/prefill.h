@@ -22,6 +22,7 @@ struct ub_prefill_wish {
     struct ub_slice body; /* the client's, with its fields */
     const struct ub_scan_fields *asked;
     struct ub_slice model;   /* its name at the upstream, as for ub_splice */
+    struct ub_slice target;  /* where it goes, as for others: "/v1/chat/completions" */
     enum ub_dialect dialect; /* of the upstream that is asked; ub_delivered_way says BY_PREFILL */
     const struct ub_delivered *delivered;
 };
@@ -31,13 +32,11 @@ struct ub_prefill {
     uint32_t count;
     struct ub_buf message; /* the new message, or what the old one is made longer by */
     struct ub_buf glue;    /* small pieces of the body and what stands between them */
+    struct ub_buf target;  /* where it really goes */
 };
 
 /* False: no memory. Close it in either case, when its bytes are sent. */
 bool ub_prefill_write(struct ub_prefill *prefill, const struct ub_prefill_wish *wish);
 void ub_prefill_close(struct ub_prefill *prefill);
-
-/* Where it has to be sent: what `target` ("/v1/chat/completions") is for the dialect, into `out`. */
-void ub_prefill_target(enum ub_dialect dialect, struct ub_slice target, struct ub_buf *out);
 
 #endif

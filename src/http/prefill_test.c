@@ -266,13 +266,25 @@ static void test_targets(void)
         {UB_DIALECT_DEEPSEEK, "/beta/chat/completions", "/beta/chat/completions"},
         {UB_DIALECT_DEEPSEEK, "/proxy/v1/chat/completions", "/proxy/beta/chat/completions"},
     };
+    struct ub_slice body = UB_LIT("{\"model\":\"m\",\"messages\":[{}]}");
+    struct ub_scan *scan = scan_of(body);
+    struct ub_delivered delivered;
+    deliver(&delivered, UB_DIALECT_OPENAI, "Hello", "");
     for (size_t i = 0; i < UB_COUNT(targets); i++) {
-        struct ub_buf out = {0};
-        ub_prefill_target(targets[i].dialect, ub_slice_of(targets[i].target), &out);
-        UB_CHECK(ub_slice_is(ub_buf_slice(&out), targets[i].want), "%s becomes %s",
+        struct ub_prefill prefill;
+        ub_prefill_write(&prefill,
+                         &(struct ub_prefill_wish){.body = body,
+                                                   .asked = ub_scan_fields(scan),
+                                                   .model = UB_LIT("up"),
+                                                   .target = ub_slice_of(targets[i].target),
+                                                   .dialect = targets[i].dialect,
+                                                   .delivered = &delivered});
+        UB_CHECK(ub_slice_is(ub_buf_slice(&prefill.target), targets[i].want), "%s becomes %s",
                  targets[i].target, targets[i].want);
-        ub_buf_free(&out);
+        ub_prefill_close(&prefill);
     }
+    ub_delivered_close(&delivered);
+    ub_scan_free(NULL, scan);
 }
 
 int main(void)
