@@ -229,6 +229,9 @@ struct ub_config *ub_drill_house_config(const struct ub_drill_house *house, uint
         redirect(&upstreams[i], port_of(house, i, dead));
     }
     memcpy(models, from->routes.models, from->model_count * sizeof *models);
+    for (uint32_t i = 0; i < from->model_count; i++) {
+        models[i].quota = (struct ub_quota){0}; /* no limit */
+    }
     models[house->model].policy = house->policy;
     config->upstreams = upstreams;
     config->routes.models = models;
@@ -237,7 +240,9 @@ struct ub_config *ub_drill_house_config(const struct ub_drill_house *house, uint
     config->has_admin = false;
     config->tls_cert = config->tls_key = config->tls_client_ca = NULL;
     config->tenants = NULL;
-    config->tenant_count = 0;
+    config->routes.tenants = NULL;
+    config->routes.shares = NULL;
+    config->tenant_count = config->routes.tenant_count = config->routes.share_count = 0;
     config->open = true;
     config->threads = 1;
     config->access_log = config->flight_record = NULL;

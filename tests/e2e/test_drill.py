@@ -76,6 +76,17 @@ def test_a_single_upstream_has_nobody_to_turn_to(tmp_path):
         ("500-once", "one", "whole"): "rescued", ("500-once", "one", "stream"): "rescued"}
 
 
+def test_limits_of_clients_do_not_refuse_a_drill(tmp_path):
+    limits = "requests: 1/h, tokens: 10/h"
+    (tmp_path / "unbusy.yaml").write_text(f"""
+upstreams: [{{name: a, url: "http://192.0.2.1/v1"}}, {{name: b, url: "http://192.0.2.2/v1"}}]
+models: [{{name: m, {limits}}}]
+tenants: [{{name: t, keys: [{{sha256: "{'ab' * 32}"}}], {limits}, models: [m]}}]
+""")
+    card, cases = scorecard("--only", "flapping,crlf", cwd=tmp_path)
+    assert cases["flapping", "one", "stream"]["verdict"] == "rescued" and card["failed"] == 0
+
+
 def test_the_table_and_the_page_say_the_same(tmp_path):
     got = drill("--only", "429,id-lines", "--html", "card.html", cwd=tmp_path)
     assert got.returncode == 0 and "waits are shortened" in got.stderr
