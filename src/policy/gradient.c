@@ -27,8 +27,18 @@ static double square_root(double x)
     return ub_exp(0.5 * ub_log(x));
 }
 
-static void begin_window(struct ub_gradient *g, ub_ns now)
+/* With answers of a minute no more begin than a change has let in. */
+static uint32_t samples_needed(const struct ub_gradient *g, uint32_t inflight)
 {
+    double need = g->limit == 0 || g->limit / 4 > WINDOW_MAX ? WINDOW_MAX : g->limit / 4;
+    double let_in = g->limit - (double)inflight;
+    need = g->limit > 0 && let_in < need ? let_in : need;
+    return need > 1 ? (uint32_t)need : 1;
+}
+
+static void begin_window(struct ub_gradient *g, uint32_t inflight, ub_ns now)
+{
+    g->need = samples_needed(g, inflight);
     g->since = now;
     g->sum_ns = 0;
     g->count = g->stale = g->refused = g->peak = 0;
@@ -56,12 +66,8 @@ static bool is_used(const struct ub_gradient *g, uint32_t inflight)
 
 static bool is_window_over(const struct ub_gradient *g, ub_ns now)
 {
-    if (now - g->since >= WINDOW_FEW_NS) {
-        return true;
-    }
-    double quarter = g->limit / 4;
-    bool enough = g->limit > 0 && (double)g->count >= quarter;
-    return (enough || g->count >= WINDOW_MAX) && now - g->since >= WINDOW_NS;
+    uint32_t need = g->need == 0 ? WINDOW_MAX : g->need;
+    return (g->count >= need && now - g->since >= WINDOW_NS) || now - g->since >= WINDOW_FEW_NS;
 }
 
 static void learn_usual(struct ub_gradient *g, double mean_ns)
@@ -115,11 +121,12 @@ static void move(struct ub_gradient *g, double gradient, ub_ns now)
         g->streak = STREAK_MAX;
     }
     double next = limit + smoothing_of(g->streak) * (aim - limit);
+    next = aim > limit && next < limit + 1 ? limit + 1 : next; /* else nobody new shows how it is */
     bool held = now < g->held_until && next > (double)g->fitted;
     change(g, held ? (double)g->fitted : next, now);
 }
 
-static void end_window(struct ub_gradient *g, ub_ns now)
+static void end_window(struct ub_gradient *g, uint32_t inflight, ub_ns now)
 {
     double mean_ns = g->sum_ns / (double)g->count;
     double gradient = gradient_of(g, mean_ns);
@@ -138,7 +145,7 @@ static void end_window(struct ub_gradient *g, ub_ns now)
     if (used && g->limit > 0) {
         move(g, gradient, now);
     }
-    begin_window(g, now);
+    begin_window(g, inflight, now);
 }
 
 void ub_gradient_first(struct ub_gradient *g, ub_ns wait_ns, ub_ns started_at, uint32_t inflight,
@@ -154,7 +161,7 @@ void ub_gradient_first(struct ub_gradient *g, ub_ns wait_ns, ub_ns started_at, u
     g->count++;
     g->peak = inflight > g->peak ? inflight : g->peak;
     if (is_window_over(g, now)) {
-        end_window(g, now);
+        end_window(g, inflight, now);
     }
 }
 
@@ -199,7 +206,7 @@ void ub_gradient_refused(struct ub_gradient *g, ub_ns started_at, uint32_t infli
     g->held_until = most || again ? now + HOLD_NS : 0;
     change(g, most && (double)g->fitted < limit ? (double)g->fitted : limit, now);
     g->streak = 0;
-    begin_window(g, now);
+    begin_window(g, inflight, now);
 }
 
 bool ub_gradient_has_room_beyond(const struct ub_gradient *g, uint32_t inflight, ub_ns now)

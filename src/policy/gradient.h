@@ -11,10 +11,10 @@
  * long, and because a limit that is too low hurts more than one that is too high:
  *
  *   - Nothing is limited before the first sign of congestion. Who never waited needs no limit.
- *   - A window is ten first payloads (a quarter of the limit, if that is less; those of the last
- *     second, if they are few), of attempts that began after the last change: it tells about this
- *     limit and not about an earlier one. Only when these take longer than two seconds do others
- *     count. Windows in a row that say the same double the smoothing, up to 1.
+ *   - A window is ten first payloads of attempts that began after the last change: it tells about
+ *     this limit and not about an earlier one. It is less where less can begin (a quarter of the
+ *     limit; as many as the change has let in), and after a second; and others count as well when
+ *     these take longer than two. Windows in a row that say the same double the smoothing, up to 1.
  *   - While less than half of the limit is used, a window says nothing about it, but that it is too
  *     high when ten or more are congested.
  *   - After half a minute without a sign of congestion the limit is outdated: it grows by doubling.
@@ -51,6 +51,7 @@ struct ub_gradient {
 
     /* The window. */
     ub_ns since;
+    uint32_t need; /* samples that end it */
     double sum_ns;
     uint32_t count;
     uint32_t stale; /* of these, from before the last change */

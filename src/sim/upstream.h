@@ -25,6 +25,8 @@ struct ub_latency {
 
 ub_ns ub_latency_draw(const struct ub_latency *latency, struct ub_random *random);
 
+struct ub_engine;
+
 struct ub_sim_upstream {
     char name[24];
     uint64_t key;
@@ -47,6 +49,9 @@ struct ub_sim_upstream {
     ub_ns keep_alive_ns; /* who waits there is told so after this long; 0 = hears nothing */
     enum ub_fault when_full;
     uint32_t context_tokens; /* longer prompts are refused; 0 = no limit */
+
+    struct ub_engine *engine; /* tells the times instead of the above; NULL: none */
+    ub_ns engine_at;          /* end of its step, in the agenda */
 
     /* What goes wrong: `fault` with this share of attempts (0 = all of them), for the next
      * `fault_left` attempts (0 = for ever), only during episodes when there are any. */

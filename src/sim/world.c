@@ -132,6 +132,9 @@ void ub_world_free(struct ub_world *w)
     if (w == NULL) {
         return;
     }
+    for (uint32_t i = 0; w->upstream != NULL && i < w->upstream_count; i++) {
+        ub_engine_free(w->upstream[i].engine);
+    }
     ub_checker_free(w->checker);
     ub_agenda_free(&w->agenda);
     ub_buf_free(&w->trace);
@@ -361,6 +364,9 @@ static void happen(struct ub_world *w, const struct ub_entry *entry)
         break;
     case UB_HAP_WORD:
         ub_world_attempt_word(w, entry);
+        break;
+    case UB_HAP_ENGINE:
+        ub_world_engine_step(w, entry->who);
         break;
     case UB_HAP_PROBED:
         probed(w, (uint16_t)entry->who);

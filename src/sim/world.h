@@ -53,6 +53,13 @@ void ub_world_free(struct ub_world *world);
 struct ub_sim_upstream *ub_world_upstream(struct ub_world *world, const char *name, ub_ns first_ns);
 struct ub_sim_upstream *ub_world_upstream_named(struct ub_world *world, const char *name);
 
+/* From now on an engine with this profile says how long things take; and others use it as well. */
+struct ub_engine_profile;
+void ub_world_engine(struct ub_world *world, const char *name,
+                     const struct ub_engine_profile *profile, uint32_t waiting_max);
+void ub_world_others(struct ub_world *world, const char *name, uint32_t count,
+                     uint32_t prompt_tokens, uint32_t answer_tokens);
+
 /* The next first payload of this upstream comes only after this long. */
 void ub_world_hang(struct ub_world *world, const char *name, ub_ns first_ns);
 /* Killed: running attempts are reset, connections refused; until it is started again. */

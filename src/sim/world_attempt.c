@@ -69,6 +69,16 @@ static bool is_queued(const struct ub_sim_attempt *a)
     return a->stage == UB_STAGE_WAITS || a->stage == UB_STAGE_QUEUED;
 }
 
+static void stop(struct ub_world *w, struct ub_sim_attempt *a)
+{
+    struct ub_sim_upstream *u = upstream_of(w, a);
+    a->running = false;
+    ub_sim_upstream_run(u, -1, w->now);
+    if (u->engine != NULL) {
+        ub_engine_cancel(u->engine, a->sequence);
+    }
+}
+
 /* The upstream is done with it. */
 static void give_back(struct ub_world *w, struct ub_sim_attempt *a)
 {
@@ -78,8 +88,7 @@ static void give_back(struct ub_world *w, struct ub_sim_attempt *a)
         a->stage = UB_STAGE_SILENT;
     }
     if (a->running) {
-        a->running = false;
-        ub_sim_upstream_run(u, -1, w->now);
+        stop(w, a);
         serve_next(w, u);
     }
 }
@@ -231,6 +240,13 @@ static void serve(struct ub_world *w, struct ub_sim_attempt *a)
 {
     struct ub_sim_upstream *u = upstream_of(w, a);
     const struct ub_ask *ask = &w->request[a->request].ask;
+    if (u->engine != NULL) {
+        if (!ub_world_engine_add(w, a)) {
+            a->fault = (uint8_t)u->when_full;
+            refuse(w, a, 0);
+        }
+        return;
+    }
     a->running = true;
     ub_sim_upstream_run(u, 1, w->now);
 
@@ -281,6 +297,9 @@ uint32_t ub_world_said(const struct ub_world *w, uint32_t index)
     const struct ub_sim_attempt *a = &w->attempt[index];
     const struct ub_ask *ask = &w->request[a->request].ask;
     ub_ns token_ns = w->upstream[a->upstream].token_ns;
+    if (a->produced > 0) {
+        return a->produced;
+    }
     if (ask->whole || a->body_end == 0) {
         return 0;
     }
@@ -289,7 +308,7 @@ uint32_t ub_world_said(const struct ub_world *w, uint32_t index)
     return left >= ask->answer_tokens ? 0 : ask->answer_tokens - (uint32_t)left;
 }
 
-static void say(struct ub_world *w, struct ub_sim_attempt *a, enum ub_event_type type)
+void ub_world_attempt_say(struct ub_world *w, struct ub_sim_attempt *a, enum ub_event_type type)
 {
     const struct ub_sim_upstream *u = upstream_of(w, a);
     const struct ub_ask *ask = &w->request[a->request].ask;
@@ -320,6 +339,16 @@ static void unlink_request(struct ub_world *w, const struct ub_sim_attempt *a)
     }
 }
 
+/* It ends with its `error`. */
+void ub_world_attempt_done(struct ub_world *w, uint32_t index)
+{
+    struct ub_sim_attempt *a = &w->attempt[index];
+    give_back(w, a);
+    unlink_request(w, a);
+    ub_world_attempt_say(w, a, UB_EV_ENDED);
+    forget(w, &w->attempt[index]);
+}
+
 void ub_world_attempt_word(struct ub_world *w, const struct ub_entry *entry)
 {
     uint32_t index = entry->who;
@@ -333,21 +362,18 @@ void ub_world_attempt_word(struct ub_world *w, const struct ub_entry *entry)
         return;
     }
     if (stage == UB_STAGE_OVER) {
-        give_back(w, a);
-        unlink_request(w, a);
-        say(w, a, UB_EV_ENDED);
-        forget(w, &w->attempt[index]);
+        ub_world_attempt_done(w, index);
         return;
     }
     if (stage == UB_STAGE_WAITS) {
         a->stage = UB_STAGE_QUEUED;
-        say(w, a, UB_EV_QUEUED);
+        ub_world_attempt_say(w, a, UB_EV_QUEUED);
         return;
     }
-    say(w, a,
-        stage == UB_STAGE_FIRST      ? UB_EV_FIRST_PAYLOAD
-        : stage == UB_STAGE_ANSWERED ? UB_EV_ANSWERED
-                                     : UB_EV_PROGRESS);
+    ub_world_attempt_say(w, a,
+                         stage == UB_STAGE_FIRST      ? UB_EV_FIRST_PAYLOAD
+                         : stage == UB_STAGE_ANSWERED ? UB_EV_ANSWERED
+                                                      : UB_EV_PROGRESS);
     a = &w->attempt[index]; /* the table may have grown */
     if (a->serial != entry->serial) {
         return; /* that word was its last */
@@ -402,8 +428,7 @@ void ub_world_attempts_reset(struct ub_world *w, uint32_t upstream)
             leave_queue(w, u, i);
         }
         if (a->running) {
-            a->running = false;
-            ub_sim_upstream_run(u, -1, w->now);
+            stop(w, a);
         }
         end_with(w, a, UB_ERR_RESET, w->now);
     }

@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "sim/agenda.h"
 #include "sim/checker.h"
+#include "sim/engine.h"
 #include "sim/words.h"
 #include "sim/world.h"
 
@@ -14,6 +15,7 @@ enum ub_happening {                 /* ub_entry.what; `who` is... */
                     UB_HAP_LEAVING, /* ...a request */
                     UB_HAP_WORD,    /* ...an attempt */
                     UB_HAP_PROBED,  /* ...an upstream */
+                    UB_HAP_ENGINE,  /* ...an upstream whose engine ends a step */
 };
 
 enum ub_stage { /* what an attempt's next entry is */
@@ -22,6 +24,7 @@ enum ub_stage { /* what an attempt's next entry is */
                 UB_STAGE_WAITS,  /* waits at the upstream, which will say so */
                 UB_STAGE_QUEUED, /* the same; no entry */
                 UB_STAGE_SILENT, /* no entry either */
+                UB_STAGE_ENGINE, /* nor this: the upstream's engine speaks for it */
                 UB_STAGE_FIRST,
                 UB_STAGE_MARK,
                 UB_STAGE_ANSWERED, /* all is said */
@@ -44,6 +47,9 @@ struct ub_sim_attempt {
     ub_ns cancelled_at;
     ub_ns due;      /* instant of the entry */
     ub_ns body_end; /* when the last token is there */
+    ub_engine_id sequence;
+    uint32_t produced; /* tokens, of an engine */
+    ub_ns marked_at;
 };
 
 struct ub_sim_request {
@@ -105,11 +111,18 @@ void ub_world_leave(struct ub_world *world, uint32_t request);
 void ub_world_request_over(struct ub_world *world, struct ub_sim_request *request,
                            enum ub_sim_outcome outcome, const struct ub_action *action);
 
+/* world_engine.c: the attempt goes to the upstream's engine; false: its queue is full. */
+bool ub_world_engine_add(struct ub_world *world, struct ub_sim_attempt *attempt);
+void ub_world_engine_step(struct ub_world *world, uint32_t upstream);
+
 /* world_attempt.c */
 void ub_world_attempt_start(struct ub_world *world, const struct ub_action *action);
 void ub_world_attempt_cancel(struct ub_world *world, const struct ub_action *action);
 uint32_t ub_world_said(const struct ub_world *world, uint32_t attempt); /* tokens so far */
 void ub_world_attempt_word(struct ub_world *world, const struct ub_entry *entry);
 void ub_world_attempts_reset(struct ub_world *world, uint32_t upstream);
+void ub_world_attempt_say(struct ub_world *world, struct ub_sim_attempt *attempt,
+                          enum ub_event_type type);
+void ub_world_attempt_done(struct ub_world *world, uint32_t attempt);
 
 #endif

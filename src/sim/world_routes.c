@@ -38,6 +38,7 @@ struct ub_sim_upstream *ub_world_upstream(struct ub_world *w, const char *name, 
         index = w->upstream_count++;
     }
     struct ub_sim_upstream *u = &w->upstream[index];
+    ub_engine_free(u->engine);
     *u = (struct ub_sim_upstream){
         .key = ub_mix64(FIRST_KEY - 1 - index),
         .models = 1,
