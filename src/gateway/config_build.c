@@ -147,4 +147,5 @@ void ub_conf_build(struct ub_conf_builder *b)
     ub_conf_build_tenants(b);
     ub_conf_build_limits(b);
     b->config->routes.queue_size = b->root->queue_size;
+    b->config->routes.queue_bytes = b->root->queue_bytes;
 }

@@ -137,11 +137,17 @@ static const struct ub_conf_field queue_fields[] = {
      .offset = ROOT(queue_size),
      .max = 1e6,
      .about = "Requests that may wait for a free slot at the same time; more are refused."},
+    {.key = "bytes",
+     .kind = UB_KIND_SIZE,
+     .offset = ROOT(queue_bytes),
+     .max = 1099511627776.0,
+     .about = "Bytes that the bodies of these may have together; 0: no bound but `memory`."},
     {.key = "wait",
      .kind = UB_KIND_DURATION,
      .offset = ROOT(queue_wait_ns),
      .max = DAY,
-     .about = "The longest wait."},
+     .about = "The longest wait. Who would wait longer, or beyond its own deadline, is refused at "
+              "once."},
 };
 static const struct ub_conf_section queue_section = {
     .name = "queue", .one = "queue", .fields = queue_fields, .count = UB_COUNT(queue_fields)};
@@ -330,6 +336,7 @@ void ub_conf_defaults(struct ub_conf_root *root)
                 .drain_time_ns = 30 * UB_SECOND, /* what Kubernetes gives by default */
             },
         .queue_size = 10000,
+        .queue_bytes = 512 << 20,
         .queue_wait_ns = policy.slot_wait_ns,
     };
 }

@@ -107,6 +107,7 @@ struct ub_conf_root {
     struct ub_place tls_at;
     uint32_t tls_min_version;
     uint32_t queue_size;
+    uint64_t queue_bytes;
     ub_ns queue_wait_ns;
     struct ub_conf_items upstreams, models, tenants;
 };

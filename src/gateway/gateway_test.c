@@ -246,6 +246,40 @@ static void heartbeats(void)
     ub_stage_close(&stage);
 }
 
+/* Three clients and one slot: those who wait hear their place, in the head and in each comment. */
+static void places_in_line(void)
+{
+    struct ub_stage stage = {.upstream = ", concurrency: 1"};
+    ub_stage_actor(&stage, SCRIPTS("wait 300\nstream\nevent " HE "\nevent " STOP "\ndone"));
+    ub_stage_open(&stage, "models: [{name: m, heartbeat: {after: 100ms, every: 100ms}}]\n");
+    int fd[3];
+    for (int i = 0; i < 3; i++) {
+        fd[i] = ub_guest_dial(stage.port);
+        ub_guest_say(fd[i],
+                     "POST " CHAT " HTTP/1.1\r\nHost: x\r\nContent-Length: 27\r\n\r\n" STREAM);
+        UB_AWAIT(ub_keeper_facts(stage.gateway->keeper).requests == (uint32_t)i + 1);
+    }
+    for (int i = 0; i < 3; i++) {
+        struct ub_guest guest = ub_guest_hear(fd[i]);
+        if (i == 0) {
+            UB_CHECK(!has(guest.head, "x-unbusy-queue"), "the first one has its slot");
+        } else {
+            UB_CHECK(has(guest.head,
+                         i == 1 ? "x-unbusy-queue-position: 1\r" : "x-unbusy-queue-position: 2\r"),
+                     "the head has the place");
+            UB_CHECK(
+                has(guest.body.ptr, i == 1 ? ": waiting, position 1\n" : ": waiting, position 2\n"),
+                "and so has the comment");
+        }
+        if (i == 2) {
+            UB_CHECK(has(guest.body.ptr, "\n: waiting, position 1, about 1 s\n"),
+                     "which moves up, and knows for how long once an answer has ended");
+        }
+        ub_guest_free(&guest);
+    }
+    ub_stage_close(&stage);
+}
+
 static void deadlines(void)
 {
     struct ub_stage stage = stage_of(SCRIPTS("hang"), NULL, "");
@@ -402,6 +436,7 @@ int main(void)
     what_breaks_after_the_commit();
     a_big_answer_that_breaks();
     heartbeats();
+    places_in_line();
     deadlines();
     a_client_that_leaves("hang", ASK, "before the head");
     a_client_that_leaves("stream\nevent " HE "\nhang", STREAM, "in the middle of a stream");

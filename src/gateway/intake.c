@@ -343,6 +343,7 @@ static void fill_arrival(struct ub_request *request, const struct ub_slice *valu
     request->resumes = ub_resume_may(request);
     request->choices = request->endpoint == UB_ENDPOINT_CHAT ? asked->n : 0;
     request->prompt_tokens = asked->prompt_tokens;
+    arrival->bytes = request->bytes_in > UINT32_MAX ? UINT32_MAX : (uint32_t)request->bytes_in;
     arrival->prompt_tokens = asked->prompt_tokens;
     arrival->max_tokens = asked->max_tokens;
     arrival->client_deadline = patience_ns == 0 ? 0 : ub_clock_now() + patience_ns;

@@ -15,6 +15,8 @@ struct fields {
     char attempts[UB_DIGITS_MAX];
     char after_ms[UB_DIGITS_MAX];
     char after_s[UB_DIGITS_MAX];
+    char position[UB_DIGITS_MAX];
+    char wait_ms[UB_DIGITS_MAX];
     char cookie[UB_COOKIE_MAX];
     struct {
         char limit[UB_DIGITS_MAX], left[UB_DIGITS_MAX], reset[UB_RESET_TEXT];
@@ -111,16 +113,20 @@ static void send_one(struct ub_request *request, struct ub_slice bytes)
     ub_exchange_send(request->exchange, &bytes, 1);
 }
 
+static void begin_stream(struct ub_request *request, struct fields *fields)
+{
+    add_common(fields, request, UB_LIT("text/event-stream; charset=utf-8"));
+    add(fields, UB_LIT("Cache-Control"), UB_LIT("no-cache"));
+    add(fields, UB_LIT("X-Accel-Buffering"), UB_LIT("no")); /* nginx in front of us */
+    respond(request, 200, fields, -1);
+}
+
 void ub_reply_stream(struct ub_request *request)
 {
-    if (request->responded) {
-        return;
+    if (!request->responded) {
+        struct fields fields = {.count = 0};
+        begin_stream(request, &fields);
     }
-    struct fields fields = {.count = 0};
-    add_common(&fields, request, UB_LIT("text/event-stream; charset=utf-8"));
-    add(&fields, UB_LIT("Cache-Control"), UB_LIT("no-cache"));
-    add(&fields, UB_LIT("X-Accel-Buffering"), UB_LIT("no")); /* nginx in front of us */
-    respond(request, 200, &fields, -1);
 }
 
 void ub_reply_plain(struct ub_request *request, int status, const char *type, int64_t length)
@@ -238,12 +244,46 @@ bool ub_reply_kept(struct ub_request *request, const struct ub_kept *kept,
     return true;
 }
 
-void ub_reply_heartbeat(struct ub_request *request)
+static void begin_waiting(struct ub_request *request, const struct ub_action *action)
+{
+    struct fields fields = {.count = 0};
+    if (action->position > 0) {
+        add(&fields, UB_LIT("X-Unbusy-Queue-Position"),
+            ub_digits(action->position, fields.position));
+    }
+    if (action->wait_ns > 0) {
+        add(&fields, UB_LIT("X-Unbusy-Queue-Wait-Ms"),
+            ub_digits((uint64_t)((action->wait_ns + UB_MS - 1) / UB_MS), fields.wait_ms));
+    }
+    begin_stream(request, &fields);
+}
+
+void ub_reply_heartbeat(struct ub_request *request, const struct ub_action *action)
 {
     if (request->exchange == NULL) {
         return;
     }
-    ub_reply_stream(request);
+    if (!request->responded) {
+        begin_waiting(request, action);
+    }
     ub_metrics_add(request->worker->shard, UB_METRIC_HEARTBEATS, 0, 0, 1);
-    send_one(request, UB_LIT(": still waiting for an upstream\n"));
+    if (action->position == 0) {
+        send_one(request, UB_LIT(": still waiting for an upstream\n"));
+        return;
+    }
+    char position[UB_DIGITS_MAX], seconds[UB_DIGITS_MAX];
+    struct ub_slice parts[6] = {UB_LIT(": waiting, position "),
+                                ub_digits(action->position, position)};
+    uint32_t count = 2;
+    if (action->wait_ns > 0) {
+        parts[count++] = UB_LIT(", about ");
+        parts[count++] =
+            ub_digits((uint64_t)((action->wait_ns + UB_SECOND - 1) / UB_SECOND), seconds);
+        parts[count++] = UB_LIT(" s");
+    }
+    parts[count++] = UB_LIT("\n");
+    for (uint32_t i = 0; i < count; i++) {
+        request->bytes_out += parts[i].len;
+    }
+    ub_exchange_send(request->exchange, parts, count);
 }

@@ -30,7 +30,7 @@ void ub_reply_cut(struct ub_request *request, const struct ub_refusal *refusal);
 bool ub_reply_kept(struct ub_request *request, const struct ub_kept *kept,
                    const struct ub_refusal *refusal);
 
-/* A comment line. */
-void ub_reply_heartbeat(struct ub_request *request);
+/* A comment line: that it waits, at which place, and for how long yet, as far as that is known. */
+void ub_reply_heartbeat(struct ub_request *request, const struct ub_action *action);
 
 #endif

@@ -174,7 +174,7 @@ void ub_request_carry(struct ub_request *request, const struct ub_action *action
         forward(request, action);
         break;
     case UB_ACT_HEARTBEAT:
-        ub_reply_heartbeat(request);
+        ub_reply_heartbeat(request, action);
         break;
     case UB_ACT_CANCEL: {
         struct ub_attempt *attempt = ub_attempt_find(request, action->attempt);

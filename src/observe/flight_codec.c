@@ -127,6 +127,7 @@ static enum ub_error get_error(struct ub_flight_in *in)
 
 #define COUNTS(X)          \
     X(u32, queue_size)     \
+    X(u64, queue_bytes)    \
     X(u32, upstream_count) \
     X(u32, model_count)    \
     X(u32, tenant_count)   \
@@ -151,6 +152,7 @@ static enum ub_error get_error(struct ub_flight_in *in)
     X(u16, tenant)         \
     X(u8, retry)           \
     X(u8, class)           \
+    X(u32, bytes)          \
     X(u32, prompt_tokens)  \
     X(u32, max_tokens)     \
     X(ns, client_deadline) \

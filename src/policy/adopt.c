@@ -288,6 +288,7 @@ void adopt_routes(struct ub_brain *brain, const struct ub_routes *routes, ub_ns 
     }
     adopt_tenants(brain, routes, now);
     brain->queue_size = routes->queue_size;
+    brain->queue_bytes = routes->queue_bytes;
     brain->has_routes = true;
 }
 

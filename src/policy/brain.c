@@ -306,6 +306,8 @@ static struct ub_action public_action(const struct ub_brain *brain, const struct
         .error = (enum ub_error)a->error,
         .deadline = a->type == UB_ACT_START ? a->when : 0,
         .retry_after_ns = a->type == UB_ACT_ANSWER ? a->when : 0,
+        .position = a->position,
+        .wait_ns = a->type == UB_ACT_HEARTBEAT ? a->when : 0,
     };
 }
 

@@ -84,6 +84,7 @@ struct ub_arrival {
     bool heartbeat;         /* the client can be sent comments (a stream over SSE) */
     bool can_retry;         /* the body can be sent again */
     bool can_resume;        /* broken after the commit point, it may be continued elsewhere */
+    uint32_t bytes;         /* of its body: what it holds while it waits */
     uint32_t prompt_tokens; /* estimate */
     uint32_t max_tokens;    /* as asked for; 0 = not said */
     ub_ns client_deadline;  /* instant, from the client's headers; 0 = none */
@@ -169,6 +170,8 @@ enum ub_action_type {
     X(CANNOT_RETRY, "cannot be sent again")               \
     X(QUEUE_FULL, "queue full")                           \
     X(NO_SLOT, "no slot in time")                         \
+    X(NOT_IN_SIGHT, "no slot in sight in time")           \
+    X(DISPLACED, "made room for a higher class")          \
     X(UNKNOWN_MODEL, "unknown model")                     \
     X(BROKE_AFTER_COMMIT, "broke after the commit point") \
     X(DRAINING, "draining")                               \
@@ -208,6 +211,8 @@ struct ub_action {
     enum ub_error error; /* ANSWER, CUT, DROP: the outcome; CANCEL: why, as the attempt's error */
     ub_ns deadline;      /* START: instant by which the first payload must be there (informative) */
     ub_ns retry_after_ns; /* ANSWER: advice to the client, 0 = none; at most 60 s */
+    uint32_t position; /* HEARTBEAT: the place in the line, 1 = next; 0 = does not stand in one */
+    ub_ns wait_ns;     /* HEARTBEAT: estimated time until it gets a slot; 0 = not known */
 };
 
 /* Bytes for a brain of these limits. */
@@ -291,6 +296,8 @@ struct ub_brain_facts {
     uint32_t requests; /* in the house */
     uint32_t running;  /* attempts in flight */
     uint32_t waiting;  /* for a slot */
+    uint32_t waiting_of[UB_TRAFFIC_CLASSES];
+    uint64_t waiting_bytes; /* of their bodies */
     uint32_t backing_off;
     uint32_t ready; /* actions not drained yet */
     uint64_t first_attempts;

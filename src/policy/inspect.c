@@ -206,9 +206,30 @@ static const char *check_flows(const struct ub_brain *brain)
     return waiting != brain->facts.waiting ? "the flows hold others than those who wait" : NULL;
 }
 
+static const char *check_waiting(const struct ub_brain *brain)
+{
+    uint32_t waiting[UB_TRAFFIC_CLASSES] = {0};
+    uint64_t bytes[UB_TRAFFIC_CLASSES] = {0}, sum = 0;
+    for (uint32_t r = 1; r <= brain->requests_used; r++) {
+        const struct request *request = request_of(brain, r);
+        if (request->waits_in_line) {
+            waiting[request->class]++;
+            bytes[request->class] += request->bytes;
+            sum += request->bytes;
+        }
+    }
+    for (uint8_t c = 0; c < UB_TRAFFIC_CLASSES; c++) {
+        if (waiting[c] != brain->facts.waiting_of[c] || bytes[c] != brain->waiting_bytes[c]) {
+            return "a class counts others than wait in it";
+        }
+    }
+    return sum != brain->facts.waiting_bytes ? "the queue counts other bytes than it holds" : NULL;
+}
+
 static const char *check_lines(const struct ub_brain *brain)
 {
     const char *words = check_flows(brain);
+    words = words != NULL ? words : check_waiting(brain);
     for (uint32_t i = 1; i <= brain->models_used && words == NULL; i++) {
         uint32_t waiting = 0;
         for (uint8_t c = 0; c < UB_TRAFFIC_CLASSES && words == NULL; c++) {

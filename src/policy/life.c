@@ -69,6 +69,7 @@ static void fill(struct ub_brain *brain, struct request *request, const struct u
     request->stream = arrival->stream;
     request->can_retry = arrival->can_retry;
     request->can_resume = arrival->can_resume;
+    request->bytes = arrival->bytes;
     request->prompt_tokens = arrival->prompt_tokens;
     request->max_tokens = arrival->max_tokens;
     request->own_tokens =

@@ -11,6 +11,13 @@
  * Where several models wait for one upstream, they are equal there by the same rule. A tenant is not
  * compared over models: who uses much of one that has plenty is not last at another.
  *
+ * Within a flow the oldest goes first. But people who look at a screen are better served when some of
+ * them are served soon than when all wait for a minute: in the classes critical and interactive a flow
+ * that has not been empty for as long as an answer takes, so that every slot has changed hands, is
+ * served newest first (adaptive LIFO, with CoDel's target and interval, as in Facebook's "Fail at
+ * Scale"; a flow each, as in RFC 8290). Those at its old end are refused as soon as they would not be reached in
+ * time. Standard and batch keep their order: the wait is what they asked for.
+ *
  * Only those who waited are counted: while slots are free nobody takes anything from anybody, and it
  * costs nothing.
  */
@@ -20,9 +27,6 @@
 
 #include <assert.h>
 
-#define SCAN_MAX      8 /* of a line, behind a first that cannot use the slot */
-#define STREAK_MAX    4 /* slots in a row, then it is the turn of a lower class that starves */
-#define STARVES_NS    UB_SECOND
 #define ANSWER_WEIGHT 2u
 
 uint32_t used_tokens(uint32_t tokens_in, uint32_t tokens_out)
@@ -43,7 +47,7 @@ static uint32_t *bucket_of(const struct ub_brain *brain, uint16_t model, uint16_
     return (uint32_t *)at_offset(brain, brain->bucket_at) + ub_mix64(name) % FLOW_BUCKETS;
 }
 
-static uint32_t find_flow(const struct ub_brain *brain, const struct request *request)
+uint32_t find_flow(const struct ub_brain *brain, const struct request *request)
 {
     uint16_t model = route_of(brain, request->route)->model;
     uint32_t index = *bucket_of(brain, model, request->tenant, request->class);
@@ -127,18 +131,88 @@ static void begin_flow(struct ub_brain *brain, uint32_t index)
     flow->standing_since = brain->now;
 }
 
-static void count_waiting(struct ub_brain *brain, struct flow *flow, uint32_t by)
+static void count_waiting(struct ub_brain *brain, const struct request *request, bool comes)
 {
+    uint32_t by = comes ? 1 : UINT32_MAX;
+    struct flow *flow = flow_of(brain, request->flow);
     flow->waiting += by;
     line_of(brain, flow)->waiting += by;
     model_of(brain, flow->model)->waiting += by;
     brain->facts.waiting += by;
+    brain->facts.waiting_of[flow->class] += by;
+    brain->waiting_bytes[flow->class] += comes ? request->bytes : -(uint64_t)request->bytes;
+    brain->facts.waiting_bytes += comes ? request->bytes : -(uint64_t)request->bytes;
 }
 
-bool enter_line(struct ub_brain *brain, struct request *request)
+static bool has_place(const struct ub_brain *brain, const struct request *request)
+{
+    return brain->facts.waiting < brain->queue_size &&
+           (brain->queue_bytes == 0 ||
+            brain->facts.waiting_bytes + request->bytes <= brain->queue_bytes);
+}
+
+/* Who has to go first: in the longest line of the lowest class below this one, the newest of a tenant
+ * that has got much (a leaf of the heap). There is somebody. */
+static uint32_t most_dispensable(const struct ub_brain *brain, uint8_t class)
+{
+    uint8_t c = UB_TRAFFIC_CLASSES - 1;
+    while (c > class && brain->facts.waiting_of[c] == 0) {
+        c--;
+    }
+    assert(c > class);
+    const struct line *longest = &model_of(brain, 0)->line[c];
+    for (uint32_t i = 1; i <= brain->models_used; i++) {
+        const struct line *line = &model_of(brain, (uint16_t)i)->line[c];
+        longest = line->waiting > longest->waiting ? line : longest;
+    }
+    const struct ub_skew_node *nodes = skew_of(brain);
+    uint32_t at = longest->root;
+    while (nodes[at].left != 0 || nodes[at].right != 0) {
+        uint32_t left = nodes[at].left, right = nodes[at].right;
+        bool goes_left = right == 0 || (left != 0 && ub_skew_less(nodes, right, left));
+        at = goes_left ? left : right;
+    }
+    return flow_of(brain, at)->last;
+}
+
+void dismiss(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
+             struct ub_random *random)
+{
+    give_up(brain, request, reason, now, random);
+    arm(brain, request);
+}
+
+/* Could those below its class make room for it? Nobody goes for nothing. */
+static bool can_make_place(const struct ub_brain *brain, const struct request *request)
+{
+    uint32_t waiting = 0;
+    uint64_t bytes = request->bytes;
+    for (uint8_t c = 0; c <= request->class; c++) {
+        waiting += brain->facts.waiting_of[c];
+        bytes += brain->waiting_bytes[c];
+    }
+    return waiting < brain->queue_size && (brain->queue_bytes == 0 || bytes <= brain->queue_bytes);
+}
+
+static bool make_place(struct ub_brain *brain, const struct request *request, ub_ns now,
+                       struct ub_random *random)
+{
+    if (!has_place(brain, request) && !can_make_place(brain, request)) {
+        return false;
+    }
+    while (!has_place(brain, request)) {
+        uint32_t victim = most_dispensable(brain, request->class);
+        assert(victim != 0);
+        dismiss(brain, request_of(brain, victim), UB_WHY_DISPLACED, now, random);
+    }
+    return true;
+}
+
+bool enter_line(struct ub_brain *brain, struct request *request, ub_ns now,
+                struct ub_random *random)
 {
     if (!request->waits_in_line) {
-        if (brain->facts.waiting >= brain->queue_size) {
+        if (!make_place(brain, request, now, random)) {
             return false;
         }
         if (request->flow == 0) {
@@ -159,7 +233,8 @@ bool enter_line(struct ub_brain *brain, struct request *request)
         *(flow->last == 0 ? &flow->first : &request_of(brain, flow->last)->next) = index;
         flow->last = index;
         request->waits_in_line = true;
-        count_waiting(brain, flow, 1);
+        request->ticket = flow->ticket++;
+        count_waiting(brain, request, true);
     }
     set_state(brain, request, REQUEST_WAITING);
     return true;
@@ -175,7 +250,7 @@ void leave_line(struct ub_brain *brain, struct request *request)
         request->next;
     *(request->next == 0 ? &flow->last : &request_of(brain, request->next)->previous) =
         request->previous;
-    count_waiting(brain, flow, UINT32_MAX);
+    count_waiting(brain, request, false);
     if (flow->waiting == 0) {
         struct line *line = line_of(brain, flow);
         line->root = ub_skew_remove(skew_of(brain), line->root, request->flow);
@@ -230,180 +305,5 @@ void leave_flow(struct ub_brain *brain, struct request *request)
     }
     if (--flow_of(brain, request->flow)->refs == 0) {
         free_flow(brain, request->flow);
-    }
-}
-
-/* What an offer of a slot came to. */
-enum offer {
-    OFFER_DECLINED, /* nobody can use it */
-    OFFER_TAKEN,
-    OFFER_AGAIN, /* somebody left the line without it: who is next has changed */
-};
-
-/* The first few of the flow try. `looks` is how many more of the line may. */
-static enum offer offer_flow(struct ub_brain *brain, uint32_t index, uint32_t *looks, ub_ns now,
-                             struct ub_random *random)
-{
-    uint32_t next = flow_of(brain, index)->first;
-    while (next != 0 && *looks > 0) {
-        struct request *request = request_of(brain, next);
-        next = request->next;
-        --*looks;
-        life_slot_freed(brain, request, now, random);
-        if (!request->waits_in_line) {
-            return request->state == REQUEST_TRYING ? OFFER_TAKEN : OFFER_AGAIN;
-        }
-    }
-    return OFFER_DECLINED;
-}
-
-/* Of these flows, the place of the one that has got least. */
-static uint32_t least(const struct ub_skew_node *nodes, const uint32_t *flow, uint32_t count)
-{
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < count; i++) {
-        best = ub_skew_less(nodes, flow[i], flow[best]) ? i : best;
-    }
-    return best;
-}
-
-/* Flow by flow in the order of the heap, which is not touched by that: behind each one that cannot
- * use the slot come its children. */
-static enum offer offer_line(struct ub_brain *brain, const struct line *line, ub_ns now,
-                             struct ub_random *random)
-{
-    const struct ub_skew_node *nodes = skew_of(brain);
-    uint32_t flow[SCAN_MAX + 1] = {line->root}, count = line->root != 0;
-    enum offer offer = OFFER_DECLINED;
-    uint32_t looks = SCAN_MAX;
-    while (count > 0 && looks > 0 && offer == OFFER_DECLINED) {
-        uint32_t at = least(nodes, flow, count);
-        uint32_t index = flow[at], left = nodes[index].left, right = nodes[index].right;
-        flow[at] = flow[--count];
-        offer = offer_flow(brain, index, &looks, now, random);
-        if (left != 0) {
-            flow[count++] = left;
-        }
-        if (right != 0) {
-            flow[count++] = right;
-        }
-    }
-    return offer;
-}
-
-/* The next of the line has waited since. */
-static ub_ns next_since(const struct ub_brain *brain, const struct line *line)
-{
-    return request_of(brain, flow_of(brain, line->root)->first)->arrived_at;
-}
-
-/* The model that has got least here of those that wait in this class; among equals the one whose next
- * has waited longest. 0: none. */
-static uint16_t next_model(const struct ub_brain *brain, const struct upstream *upstream,
-                           uint8_t class)
-{
-    uint16_t best = 0;
-    for (uint16_t t = upstream->first_target; t != 0; t = target_of(brain, t)->next_of_upstream) {
-        const struct target *target = target_of(brain, t);
-        const struct line *line = &model_of(brain, target->model)->line[class];
-        if (line->root == 0) {
-            continue;
-        }
-        const struct target *first = target_of(brain, best);
-        if (best == 0 || target->line_tokens < first->line_tokens ||
-            (target->line_tokens == first->line_tokens &&
-             next_since(brain, line) <
-                 next_since(brain, &model_of(brain, first->model)->line[class]))) {
-            best = t;
-        }
-    }
-    return best == 0 ? 0 : target_of(brain, best)->model;
-}
-
-static enum offer offer_class(struct ub_brain *brain, const struct upstream *upstream,
-                              uint8_t class, ub_ns now, struct ub_random *random)
-{
-    uint16_t first = next_model(brain, upstream, class);
-    if (first == 0) {
-        return OFFER_DECLINED;
-    }
-    enum offer offer = offer_line(brain, &model_of(brain, first)->line[class], now, random);
-    uint16_t t = upstream->first_target;
-    for (; t != 0 && offer == OFFER_DECLINED; t = target_of(brain, t)->next_of_upstream) {
-        uint16_t model = target_of(brain, t)->model;
-        if (model != first) {
-            offer = offer_line(brain, &model_of(brain, model)->line[class], now, random);
-        }
-    }
-    return offer;
-}
-
-/* Of the classes below the highest that waits here, the one whose next has waited longest, when that
- * is too long. */
-static uint8_t starving_class(const struct ub_brain *brain, const struct upstream *upstream,
-                              ub_ns now)
-{
-    ub_ns longest_ns[UB_TRAFFIC_CLASSES];
-    for (uint8_t c = 0; c < UB_TRAFFIC_CLASSES; c++) {
-        longest_ns[c] = -1;
-    }
-    for (uint16_t t = upstream->first_target; t != 0; t = target_of(brain, t)->next_of_upstream) {
-        const struct model *model = model_of(brain, target_of(brain, t)->model);
-        for (uint8_t c = 0; c < UB_TRAFFIC_CLASSES && model->waiting > 0; c++) {
-            if (model->line[c].root != 0) {
-                longest_ns[c] = ub_ns_max(longest_ns[c], now - next_since(brain, &model->line[c]));
-            }
-        }
-    }
-    uint8_t top = 0, starving = UB_TRAFFIC_CLASSES;
-    while (top < UB_TRAFFIC_CLASSES && longest_ns[top] < 0) {
-        top++;
-    }
-    ub_ns most_ns = STARVES_NS;
-    for (uint8_t c = (uint8_t)(top + 1); c < UB_TRAFFIC_CLASSES; c++) {
-        if (longest_ns[c] > most_ns) {
-            starving = c;
-            most_ns = longest_ns[c];
-        }
-    }
-    return starving;
-}
-
-static enum offer offer_slot(struct ub_brain *brain, uint16_t index, ub_ns now,
-                             struct ub_random *random)
-{
-    struct upstream *upstream = upstream_of(brain, index);
-    uint8_t starving = starving_class(brain, upstream, now);
-    uint8_t turn = upstream->streak >= STREAK_MAX && starving < UB_TRAFFIC_CLASSES ? starving : 0;
-    enum offer offer = offer_class(brain, upstream, turn, now, random);
-    uint8_t class = turn;
-    for (uint8_t c = 0; c < UB_TRAFFIC_CLASSES && offer == OFFER_DECLINED; c++) {
-        class = c;
-        offer = c == turn ? offer : offer_class(brain, upstream, c, now, random);
-    }
-    if (offer == OFFER_TAKEN) {
-        bool passed = starving < UB_TRAFFIC_CLASSES && class < starving;
-        upstream->streak = passed ? (uint8_t)ub_ns_min(upstream->streak + 1, STREAK_MAX) : 0;
-    }
-    return offer;
-}
-
-void serve_upstream(struct ub_brain *brain, uint16_t upstream, ub_ns now, struct ub_random *random)
-{
-    while (brain->facts.waiting > 0 && offer_slot(brain, upstream, now, random) == OFFER_AGAIN) {
-    }
-}
-
-void serve_whole_upstream(struct ub_brain *brain, uint16_t upstream, ub_ns now,
-                          struct ub_random *random)
-{
-    while (brain->facts.waiting > 0 && offer_slot(brain, upstream, now, random) != OFFER_DECLINED) {
-    }
-}
-
-void serve_all_lines(struct ub_brain *brain, ub_ns now, struct ub_random *random)
-{
-    for (uint32_t i = 1; i <= brain->upstreams_used; i++) {
-        serve_whole_upstream(brain, (uint16_t)i, now, random);
     }
 }

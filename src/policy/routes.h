@@ -146,8 +146,9 @@ struct ub_routes {
     uint32_t model_count;
     uint32_t tenant_count;
     uint32_t share_count;
-    uint32_t
-        queue_size; /* requests that may wait for a slot at the same time, all models together */
+    /* Who may wait for a slot at the same time, all models together. */
+    uint32_t queue_size;
+    uint64_t queue_bytes; /* of their bodies; 0 = no bound of its own */
     const struct ub_upstream_spec *upstreams;
     const struct ub_model_spec *models;
     const struct ub_tenant_spec *tenants;

@@ -24,11 +24,23 @@ void new_round(struct request *request)
     request->more_tried = false;
 }
 
-/* How soon it may be worth coming back: the soonest instant at which a target lets calls through
- * again, with up to a quarter on top so that those refused together do not return together. */
-static ub_ns advice(const struct ub_brain *brain, const struct request *request, ub_ns now,
-                    struct ub_random *random)
+static bool is_about_line(enum ub_reason reason)
 {
+    return reason == UB_WHY_QUEUE_FULL || reason == UB_WHY_DISPLACED || reason == UB_WHY_NO_SLOT ||
+           reason == UB_WHY_NOT_IN_SIGHT;
+}
+
+/* How soon it may be worth coming back: when those who wait now will have been served, if the line is
+ * why; else the soonest instant at which a target lets calls through again. With up to a quarter on
+ * top, so that those refused together do not return together. */
+static ub_ns advice(const struct ub_brain *brain, const struct request *request,
+                    enum ub_reason reason, ub_ns now, struct ub_random *random)
+{
+    ub_ns line_ns = is_about_line(reason) ? outlook_of(brain, request).wait_ns : 0;
+    if (line_ns > 0) {
+        line_ns = ub_ns_clamp(line_ns, ADVICE_MIN_NS, ADVICE_MAX_NS / 5 * 4);
+        return line_ns + (ub_ns)(0.25 * (double)line_ns * ub_random_unit(random));
+    }
     ub_ns soonest = UB_NEVER;
     const struct route *route = route_of(brain, request->route);
     struct walk walk = {0};
@@ -50,10 +62,10 @@ static enum ub_error outcome(const struct request *request, enum ub_reason reaso
     if (reason == UB_WHY_OUT_OF_TIME) {
         return UB_ERR_DEADLINE;
     }
-    if (reason == UB_WHY_QUEUE_FULL) {
+    if (reason == UB_WHY_QUEUE_FULL || reason == UB_WHY_DISPLACED) {
         return UB_ERR_QUEUE_FULL;
     }
-    if (reason == UB_WHY_NO_SLOT) {
+    if (reason == UB_WHY_NO_SLOT || reason == UB_WHY_NOT_IN_SIGHT) {
         return UB_ERR_QUEUE_TIMEOUT;
     }
     if (request->tried_count == 0 || ub_error_class(last) == UB_CLASS_BUSY) {
@@ -85,6 +97,7 @@ void give_up(struct ub_brain *brain, struct request *request, enum ub_reason rea
     }
     enum ub_error_class class = ub_error_class(error);
     bool hopeless = is_hopeless(error);
+    ub_ns come_back_ns = hopeless ? 0 : advice(brain, request, reason, now, random);
     bool again = !hopeless && reason != UB_WHY_OUT_OF_BUDGET && may_return(brain, request, now);
     set_state(brain, request, REQUEST_OVER);
     queue_action(brain, request,
@@ -95,7 +108,7 @@ void give_up(struct ub_brain *brain, struct request *request, enum ub_reason rea
                                  .pass_on = class == UB_CLASS_CLIENT || class == UB_CLASS_UNFIT,
                                  .should_retry = again,
                                  .upstream = UB_NO_UPSTREAM,
-                                 .when = hopeless ? 0 : advice(brain, request, now, random)});
+                                 .when = come_back_ns});
 }
 
 /* An extra attempt takes from the model's budget and from the upstream's; choose() has left out those
@@ -210,7 +223,7 @@ static bool stays(struct ub_brain *brain, struct request *request, struct choice
         return true;
     }
     bool resting = none.until <= request->patience_until;
-    if ((none.full || resting) && enter_line(brain, request)) {
+    if ((none.full || resting) && enter_line(brain, request, now, random)) {
         request->line_until = UB_NEVER;
         request->wait_until = ub_ns_min(none.until, request->patience_until);
         return true;
@@ -311,10 +324,10 @@ static bool may_pause(const struct ub_brain *brain, const struct request *reques
 /* A place in the line for a slot. For a learned limit nobody waits longer than half of the time that
  * is left, nor for want of a place: then the limit does not hold for it. False: it cannot wait. */
 static bool waits_for_slot(struct ub_brain *brain, struct request *request, struct choice none,
-                           ub_ns now)
+                           ub_ns now, struct ub_random *random)
 {
     bool waited = request->waits_in_line && request->line_until != UB_NEVER;
-    if (!enter_line(brain, request)) {
+    if (!enter_line(brain, request, now, random)) {
         return false;
     }
     if (!waited) {
@@ -356,7 +369,12 @@ static void exhausted(struct ub_brain *brain, struct request *request, struct ch
         back_off(brain, request, at_once ? 0 : none.until, now, random);
         return;
     }
-    if (!waits_for_slot(brain, request, none, now)) {
+    bool new_here = !request->waits_in_line || request->line_until == UB_NEVER;
+    if (new_here && !tried && !none.soft && !is_in_sight(brain, request, now)) {
+        give_up(brain, request, UB_WHY_NOT_IN_SIGHT, now, random);
+        return;
+    }
+    if (!waits_for_slot(brain, request, none, now, random)) {
         if (none.soft) {
             go_beyond(brain, request, now, random);
         } else {

@@ -23,14 +23,13 @@
 #include "policy/breaker.h"
 #include "policy/gradient.h"
 #include "policy/limit.h"
+#include "policy/line.h"
 #include "policy/pace.h"
 #include "policy/retry.h"
-#include "policy/skew.h"
 #include "policy/timers.h"
 
 #define ATTEMPTS_MAX 16 /* per request; the configuration allows no more */
-#define FLOW_BUCKETS 256
-#define ACTIONS_MAX  8 /* of one request, not drained yet: see queue_action in life.c */
+#define ACTIONS_MAX  8  /* of one request, not drained yet: see queue_action in life.c */
 
 struct upstream {
     uint64_t key;
@@ -65,14 +64,6 @@ struct target {
     uint64_t line_tokens; /* what those got here who had waited in line */
     struct ub_breaker breaker;
     struct ub_pace pace;
-};
-
-/* Those who wait for one model in one class. */
-struct line {
-    uint64_t clock;   /* tokens that the flow served last had got: who comes (back) starts there */
-    uint32_t root;    /* flows that wait, as a heap: the one that has got least comes first */
-    uint32_t flows;   /* in the heap */
-    uint32_t waiting; /* requests */
 };
 
 /* What is used of a quota. */
@@ -148,7 +139,8 @@ struct action {
     uint8_t type, reason, attempt, error;
     bool pass_on, should_retry, resume;
     uint16_t upstream;
-    ub_ns when; /* START: deadline; ANSWER: retry after */
+    uint32_t position; /* HEARTBEAT */
+    ub_ns when;        /* START: deadline; ANSWER: retry after; HEARTBEAT: estimated wait */
 };
 
 struct tried {
@@ -170,16 +162,6 @@ struct run {
 
 #define RUNS_MAX 2 /* of one request at the same time; past the commit point it is one */
 
-/* Its key in the heap is what it has got: tokens, an answer's twice. */
-struct flow {
-    uint16_t model, tenant;
-    uint8_t class;
-    uint32_t next;                 /* of the same bucket; also links the free list */
-    uint32_t refs;                 /* requests in the house that wait or waited here */
-    uint32_t first, last, waiting; /* requests, oldest first, linked by next and previous */
-    ub_ns standing_since;          /* somebody waits here without a break */
-};
-
 struct request {
     uint32_t generation;
     uint32_t next, previous; /* in its flow; `next` also links the free list */
@@ -200,6 +182,7 @@ struct request {
     uint32_t prompt_tokens, max_tokens, own_tokens;
     uint32_t reserved; /* tokens, charged to limits; 0: none, or settled */
     uint32_t used;     /* tokens, as far as known */
+    uint32_t bytes;
     uint64_t cookie_key, header_hash, client_hash;
 
     uint8_t attempt;  /* number of the latest; 0 = none yet */
@@ -216,6 +199,7 @@ struct request {
     bool beyond;     /* learned limits do not hold for it any more */
     bool waits_in_line;
     uint32_t flow;               /* 0: never waited */
+    uint32_t ticket;             /* numbers those of a flow */
     uint32_t charged;            /* to the flow, when it got its slot */
     bool settled;                /* and replaced by what was really used */
     ub_ns first_at, progress_at; /* STREAMING */
@@ -237,6 +221,8 @@ struct ub_brain {
     bool draining;
     bool has_routes;
     uint32_t queue_size;
+    uint64_t queue_bytes;
+    uint64_t waiting_bytes[UB_TRAFFIC_CLASSES];
 
     /* Used prefixes of the arrays, and free lists inside them. */
     uint32_t upstreams_used, targets_used, models_used, routes_used, requests_used;
@@ -470,22 +456,6 @@ void go_beyond(struct ub_brain *brain, struct request *request, ub_ns now,
                struct ub_random *random);
 void give_up(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
              struct ub_random *random);
-
-/* queue.c: who waits for a slot, and who gets one that is free. */
-/* False: the line is full. Who waits already keeps its place. */
-bool enter_line(struct ub_brain *brain, struct request *request);
-void leave_line(struct ub_brain *brain, struct request *request);
-/* The same, with a slot of this target. */
-void leave_line_served(struct ub_brain *brain, struct request *request, uint16_t target);
-/* It has used that many tokens, an answer's counted twice. */
-void settle_flow(struct ub_brain *brain, struct request *request, uint32_t tokens);
-void leave_flow(struct ub_brain *brain, struct request *request);
-uint32_t used_tokens(uint32_t tokens_in, uint32_t tokens_out);
-/* One slot of this upstream may be free, or any number of them. */
-void serve_upstream(struct ub_brain *brain, uint16_t upstream, ub_ns now, struct ub_random *random);
-void serve_whole_upstream(struct ub_brain *brain, uint16_t upstream, ub_ns now,
-                          struct ub_random *random);
-void serve_all_lines(struct ub_brain *brain, ub_ns now, struct ub_random *random);
 
 /* life.c: the life of one request, event by event. */
 void life_arrived(struct ub_brain *brain, const struct ub_event *event, struct ub_random *random);

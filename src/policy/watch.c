@@ -134,11 +134,17 @@ static void beat(struct ub_brain *brain, struct request *request, ub_ns now)
     }
     request->heartbeat = true;
     request->heartbeat_at = ub_ns_after(now, every_ns);
+    struct outlook outlook = {0};
+    if (request->waits_in_line) {
+        outlook = outlook_of(brain, request);
+    }
     queue_action(brain, request,
                  (struct action){.type = UB_ACT_HEARTBEAT,
                                  .reason = UB_WHY_WAITING,
                                  .attempt = request->attempt,
-                                 .upstream = UB_NO_UPSTREAM});
+                                 .upstream = UB_NO_UPSTREAM,
+                                 .position = outlook.position,
+                                 .when = outlook.wait_ns});
 }
 
 /* Does a learned limit stand in the way? */

@@ -100,6 +100,12 @@ static void add_verb(struct ub_buf *out, const struct ub_names *names,
         break;
     case UB_ACT_HEARTBEAT:
         ub_buf_add_text(out, "heartbeat");
+        if (action->position != 0) {
+            ub_buf_printf(out, ", place %u", action->position);
+        }
+        if (action->wait_ns != 0) {
+            ub_buf_printf(out, ", about %lld ms", (long long)(action->wait_ns / UB_MS));
+        }
         break;
     case UB_ACT_FINISH:
         ub_buf_add_text(out, "finish");

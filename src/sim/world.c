@@ -186,6 +186,11 @@ void ub_world_queue_size(struct ub_world *w, uint32_t size)
     w->queue_size = size;
 }
 
+void ub_world_queue_bytes(struct ub_world *w, uint64_t bytes)
+{
+    w->queue_bytes = bytes;
+}
+
 static void carry_out(struct ub_world *w, const struct ub_action *action)
 {
     if (action->type == UB_ACT_PROBE) {

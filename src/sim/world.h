@@ -76,6 +76,7 @@ struct ub_tenant_spec *ub_world_tenant(struct ub_world *world, uint32_t tenant);
 struct ub_quota *ub_world_share(struct ub_world *world, uint32_t tenant, uint32_t model);
 struct ub_quota *ub_world_quota(struct ub_world *world, uint32_t model); /* all tenants together */
 void ub_world_queue_size(struct ub_world *world, uint32_t size);         /* 1000 at first */
+void ub_world_queue_bytes(struct ub_world *world, uint64_t bytes);       /* no bound at first */
 /* Now. NULL, or why the brain refuses these routes; then nothing has changed. */
 const char *ub_world_reload(struct ub_world *world);
 void ub_world_drain(struct ub_world *world); /* now */
@@ -85,8 +86,9 @@ struct ub_ask {
     ub_ns at;
     uint32_t model;         /* index; a model that is not in the routes is "unknown" */
     uint32_t tenant;        /* 0 = none */
-    uint8_t class;          /* ub_traffic */
+    uint8_t class;          /* ub_traffic + 1; 0 = the tenant's own, standard without one */
     uint8_t retry;          /* how often the client has tried before */
+    uint32_t bytes;         /* of the body */
     uint32_t prompt_tokens; /* 0 = 100 */
     uint32_t max_tokens;
     uint32_t answer_tokens; /* 0 = 50 */

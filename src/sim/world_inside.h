@@ -86,6 +86,7 @@ struct ub_world {
     struct ub_tenant_spec tenant[UB_WORLD_TENANTS];
     struct ub_quota share[UB_WORLD_TENANTS][UB_WORLD_MODELS];
     uint32_t queue_size;
+    uint64_t queue_bytes;
     bool routed;
 
     struct ub_sim_request *request;

@@ -36,6 +36,14 @@ uint32_t ub_world_request(struct ub_world *w, ub_ns at)
     return ub_world_ask(w, (struct ub_ask){.at = at});
 }
 
+static uint8_t class_of(const struct ub_ask *ask)
+{
+    if (ask->class > 0) {
+        return (uint8_t)(ask->class - 1);
+    }
+    return ask->tenant == 0 ? UB_TRAFFIC_STANDARD : UB_TRAFFIC_CRITICAL;
+}
+
 static void fill_arrival(const struct ub_world *w, const struct ub_ask *ask, struct ub_arrival *a)
 {
     *a = (struct ub_arrival){
@@ -43,11 +51,12 @@ static void fill_arrival(const struct ub_world *w, const struct ub_ask *ask, str
         .tenant = ask->tenant == 0 ? UB_NO_TENANT
                                    : ub_brain_tenant(w->brain, ub_world_tenant_key(ask->tenant)),
         .retry = ask->retry,
-        .class = ask->class,
+        .class = class_of(ask),
         .stream = !ask->whole,
         .heartbeat = !ask->whole && !ask->no_heartbeat,
         .can_retry = !ask->no_retry,
         .can_resume = ask->resume && !ask->whole,
+        .bytes = ask->bytes,
         .prompt_tokens = ask->prompt_tokens,
         .max_tokens = ask->max_tokens,
         .client_deadline = ask->client_deadline == 0 ? 0 : w->options.origin + ask->client_deadline,

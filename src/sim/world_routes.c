@@ -151,6 +151,7 @@ static const char *tell(struct ub_world *w, struct ub_upstream_spec *upstreams,
     struct ub_share_spec shares[UB_WORLD_TENANTS * UB_WORLD_MODELS];
     uint16_t place[UB_WORLD_MODELS];
     struct ub_routes routes = {.queue_size = w->queue_size,
+                               .queue_bytes = w->queue_bytes,
                                .upstreams = upstreams,
                                .models = models,
                                .tenant_count = w->tenant_count,

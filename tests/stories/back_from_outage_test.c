@@ -106,8 +106,9 @@ int main(void)
     test_outage(UB_FAULT_CONNECT_REFUSED, true, 2, 2);
     test_outage(UB_FAULT_BUSY_503, false, 2, 2);
     test_outage(UB_FAULT_BUSY_503, true, 2, 2);
-    /* Silence keeps the slots taken, and a whole line waits for them when it ends. */
-    test_outage(UB_FAULT_SILENT, false, 8, 30);
+    /* Silence keeps the slots taken, and a whole line waits for them when it ends; those who were
+     * refused meanwhile come back when they were told that it would be over. */
+    test_outage(UB_FAULT_SILENT, false, 8, 36);
     test_outage(UB_FAULT_SILENT, true, 8, 30);
     return ub_test_done();
 }

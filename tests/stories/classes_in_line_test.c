@@ -17,7 +17,7 @@ static void test_strict(void)
     struct ub_world *world = one_slot(200 * UB_MS);
     ub_world_request(world, 0);
     for (uint8_t c = 0; c < UB_TRAFFIC_CLASSES; c++) { /* the least important comes first */
-        uint8_t class = (uint8_t)(UB_TRAFFIC_BATCH - c);
+        uint8_t class = (uint8_t)(UB_TRAFFIC_BATCH - c + 1);
         ub_world_ask(world, (struct ub_ask){.at = (1 + c) * 10 * UB_MS, .class = class});
     }
     UB_CHECK_TRACE(world,
@@ -55,7 +55,7 @@ static void test_guard(uint8_t lower)
     struct ub_world *world = one_slot(100 * UB_MS);
     for (uint32_t i = 0; i < 200; i++) {
         ub_world_ask(world,
-                     (struct ub_ask){.class = i < 100 ? lower : (uint8_t)(UB_TRAFFIC_INTERACTIVE)});
+                     (struct ub_ask){.class = 1 + (i < 100 ? lower : UB_TRAFFIC_INTERACTIVE)});
     }
     ub_world_run_until(world, 11 * UB_SECOND);
     uint32_t low = served_between(world, 1, 100, 11 * UB_SECOND);

@@ -240,7 +240,7 @@ static void draw_ask(struct ub_storm *s, uint32_t index)
         .at = (ub_ns)(ub_random_unit(&s->random) * (double)s->span_ns),
         .model = chance(s, 0.02) ? UB_WORLD_MODELS - 1 : below(s, s->models),
         .tenant = below(s, s->tenants + 2),
-        .class = (uint8_t)below(s, UB_TRAFFIC_CLASSES),
+        .class = (uint8_t)below(s, UB_TRAFFIC_CLASSES + 1),
         .retry = chance(s, 0.2) ? (uint8_t)below(s, 3) : 0,
         .prompt_tokens = 1 + below(s, 3000),
         .max_tokens = chance(s, 0.5) ? below(s, 500) : 0,
