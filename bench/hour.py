@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -19,12 +20,14 @@ import urllib.request
 
 import chart
 import hour_report
+import hour_waits
 import peak
 import peers
 from process import cpu_seconds, free_port, machine, memory_kib, say, started, tree, wait_for_port
 
 ROOT = peers.ROOT
 OUT = ROOT / "out" / "bench"
+ACCESS_LOG = OUT / "busy-hour-access.log"  # as proxies/busy-hour/unbusy.yaml has it
 TRACE = ROOT / "tests" / "data" / "llm" / "azure2023_conv.csv.gz"
 UPSTREAMS = ("a", "b", "c")
 
@@ -140,7 +143,7 @@ def run_one(one, schedule, options):
         if watch:
             watch.start()
         begin(ports, schedule)
-        began = time.monotonic()
+        began, began_at = time.monotonic(), time.time()
         load = send_load(one, port, ports, options)
         gateway = {}
         if process:
@@ -154,12 +157,20 @@ def run_one(one, schedule, options):
             mock[key] -= earlier[key]
         del mock["last"]
     found = hour_report.figures(load, mocks, gateway, options.seconds)
+    found["began_at"] = began_at
     found["mocks"] = mocks
     found["seconds"] = load["seconds"]
     return found
 
 
 # --- the run --------------------------------------------------------------------------------------
+
+
+def print_waits(row, schedule, options):
+    """unbusy keeps an access log, so its own run can be explained."""
+    rows = hour_waits.read_log(ACCESS_LOG, row["began_at"])
+    if rows:
+        print("\n" + hour_waits.text(rows, dict(zip(UPSTREAMS, schedule)), options.seconds))
 
 
 def arguments():
@@ -213,6 +224,9 @@ def check_calibration(rows):
 def main():
     options = arguments()
     OUT.mkdir(parents=True, exist_ok=True)
+    ACCESS_LOG.unlink(missing_ok=True)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     facts = machine()
     trace = peak.read_trace(TRACE, options.seconds, options.speed)
     schedule = peak.draw_schedule(options.seed, options.seconds, len(UPSTREAMS))
@@ -228,7 +242,8 @@ def main():
             try:
                 rows[one.name] = run_one(one, schedule, options)
             except (RuntimeError, OSError, json.JSONDecodeError) as error:
-                left_out[one.name] = str(error)
+                left_out[one.name] = f"{error}; see out/bench/busy-hour-{one.name}.log"
+                say(f"    left out: {error}")
             else:
                 words = ", ".join(f"{n} {w}" for w, n in rows[one.name]["errors"].items())
                 say(f"    {rows[one.name]['success']:.2%} whole; {words or 'no errors'}")
@@ -239,6 +254,8 @@ def main():
     for name, why in left_out.items():
         print(f"Left out: {names[name]} ({why}).")
     print("\n".join(hour_report.remarks(rows, names, peers.CORES)))
+    if "unbusy" in rows:
+        print_waits(rows["unbusy"], schedule, options)
     report = {"machine": facts, "seed": options.seed, "speed": options.speed,
               "seconds": options.seconds, "schedule": schedule, "slots": peak.SLOTS,
               "mock_speed": options.mock_speed, "mock_queue": options.mock_queue,

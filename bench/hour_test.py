@@ -8,6 +8,7 @@ import xml.etree.ElementTree
 
 import chart
 import hour_report
+import hour_waits
 import peak
 import peers
 import random_errors
@@ -69,9 +70,9 @@ P = peak.Profile()
 
 
 def the_profile_is_the_mocks():
-    row = re.search(r'\{"8b", "[^"]*", ([^}]*)\}', (SOURCES / "sim/engine.c").read_text())[1]
+    numbers = re.search(r'\{"8b", "[^"]*", ([^}]*)\}', (SOURCES / "sim/engine.c").read_text())[1]
     step, sequence, context, prefill, cross, tokens = \
-        [float(x) for x in row.replace("\n", " ").split(",")][:6]
+        [float(x) for x in numbers.replace("\n", " ").split(",")][:6]
     for mine, theirs in ((P.step, step), (P.sequence, sequence), (P.context, context),
                          (P.prefill, prefill), (P.cross, cross)):
         near(mine * 1e9, theirs)
@@ -154,8 +155,8 @@ def nothing_answered_is_a_dash_and_no_division_by_zero():
     load = {**LOAD, "whole": 0, "answer_tokens": 0, "first_token": {"count": 0}}
     found = hour_report.figures(load, MOCKS, {}, 10)
     table = hour_report.markdown({"bare": found}, {"bare": "a client"})
-    row = table.splitlines()[2].split(" | ")
-    assert row[:3] == ["| a client", "0.00%", "-"], row
+    cells = table.splitlines()[2].split(" | ")
+    assert cells[:3] == ["| a client", "0.00%", "-"], cells
 
 
 def the_table_has_a_row_for_each_and_all_columns():
@@ -180,6 +181,35 @@ def the_chart_is_well_formed():
     assert len(xml.etree.ElementTree.fromstring(svg)) > 5
 
 
+def row(at, first_ms, *attempts, upstream="a"):
+    names = ("upstream", "error", "start_ms", "ms")
+    return {"at": at, "first_token_ms": first_ms, "upstream": upstream,
+            "attempts": [dict(zip(names, attempt)) for attempt in attempts]}
+
+
+def waits_are_split_where_they_arose():
+    rows = [row(0.0, 100, ("a", "ok", 0, 500)),
+            row(1.0, 900, ("b", "late", 0, 500), ("a", "ok", 600, 900)),
+            # Two at the same time: the time of the one that lost counts until the winner began.
+            row(2.0, 1000, ("b", "outrun", 0, 1000), ("a", "ok", 400, 700))]
+    shares = hour_waits.shares(rows)
+    near(shares["in the queue of who answered"], (100 + 300 + 600) / 2000)
+    near(shares["in tries that ended as late"], 500 / 2000)
+    near(shares["in tries that ended as outrun"], 400 / 2000)
+    near(shares["between tries"], 100 / 2000)
+
+
+def a_recovery_is_seen_at_the_first_good_try():
+    rows = [row(1.0, 10, ("a", "upstream_busy", 0, 1), ("b", "ok", 1, 9), upstream="b"),
+            row(5.0, 10, ("a", "upstream_busy", 0, 1), ("b", "ok", 1, 9), upstream="b"),
+            row(6.5, 10, ("a", "ok", 0, 10))]
+    assert hour_waits.episodes_seen(rows, {"a": [(0.5, 4.0)], "b": [(7.0, 8.0)]}, 10) == \
+        [("a", 0.5, 4.0, 1, 6.5), ("b", 7.0, 8.0, 0, None)]
+    words = hour_waits.text(rows, {"a": [(0.5, 4.0)], "b": [(7.0, 8.0)]}, 10)
+    assert "a bad 0-4 s: 1 tries met it, used again after 2.5 s" in words, words
+    assert "b bad 7-8 s: 0 tries met it, not used again" in words, words
+
+
 def each_contestant_has_its_configuration():
     folder = pathlib.Path(__file__).parent / "proxies" / "busy-hour"
     for one in peers.CONTESTANTS:
@@ -189,9 +219,10 @@ def each_contestant_has_its_configuration():
     assert "127.0.0.1:3/v1" in peers.portkey_headers([1, 2, 3])["x-portkey-config"]
 
 
+NO_TESTS = ("near", "first_token_alone", "row", "main")
 TESTS = [function for name, function in list(globals().items())
          if callable(function) and getattr(function, "__module__", "") == __name__
-         and name not in ("near", "first_token_alone")]
+         and name not in NO_TESTS]
 
 
 def main():
