@@ -212,7 +212,6 @@ void ub_mock_refuse(struct ub_mock *mock, ub_ns for_ns)
 static void worker_close(struct ub_mock_worker *worker)
 {
     if (worker->loop != NULL) {
-        ub_timer_stop(worker->loop, &worker->tick);
         for (int i = 0; i < UB_MOCK_DRAINS_MAX; i++) {
             if (worker->draining[i] != NULL) {
                 ub_listener_free(worker->draining[i]);
@@ -221,6 +220,9 @@ static void worker_close(struct ub_mock_worker *worker)
         if (worker->listener != NULL) {
             ub_listener_free(worker->listener);
         }
+        /* Only now: the jobs that ended with the listeners have left their engines, which asked for
+         * a tick. */
+        ub_timer_stop(worker->loop, &worker->tick);
         ub_loop_free(worker->loop);
     }
     for (uint32_t i = 0; worker->engine != NULL && i < worker->mock->options.engines; i++) {

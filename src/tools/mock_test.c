@@ -333,6 +333,20 @@ static void check_script(struct ub_mock_options options)
     ub_mock_stop(mock);
 }
 
+/* An engine that loses its sequences wants to be looked at again; nobody may look any more. */
+static void check_stop_midway(struct ub_mock_options options)
+{
+    mock = start(options);
+    int fd = ask("POST", CHAT, NULL,
+                 "{\"model\":\"m\",\"stream\":true,\"ignore_eos\":true,\"max_tokens\":100000,"
+                 "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
+    await_stats("\"in_flight\":1,");
+    ub_mock_stop(mock);
+    bool open;
+    hear(fd, 5000, &open);
+    UB_CHECK(!open, "stopped in the middle of an answer, it closes the connection");
+}
+
 int main(void)
 {
     struct ub_mock_options options = ub_mock_defaults();
@@ -348,5 +362,6 @@ int main(void)
     options.threads = 1;
     check_script(options);
     check_full(options);
+    check_stop_midway(options);
     return ub_test_done();
 }
