@@ -14,6 +14,7 @@
 
 #define TURNS    200000
 #define INFLIGHT 1000
+#define TENANTS  10000 /* each with all limits that there are, in the rows called "limited" */
 
 static const struct ub_brain_limits limits = {.requests = 4096,
                                               .upstreams = 1024,
@@ -21,7 +22,9 @@ static const struct ub_brain_limits limits = {.requests = 4096,
                                               .models = 4,
                                               .routes = 8,
                                               .workers = 2,
-                                              .prefixes = 65536};
+                                              .prefixes = 65536,
+                                              .tenants = TENANTS,
+                                              .shares = TENANTS};
 
 struct running {
     struct ub_request_id id;
@@ -42,7 +45,24 @@ static void report(const char *what, uint32_t upstreams, const char *balance, ub
            (long long)took[count / 2], (long long)took[count * 99 / 100]);
 }
 
-static struct ub_brain *brain_with(uint32_t upstreams, enum ub_balance balance, void *block)
+/* Limits that nobody reaches, so that the rows compare. */
+static void add_tenants(struct ub_routes *routes)
+{
+    static struct ub_tenant_spec tenants[TENANTS];
+    static struct ub_share_spec shares[TENANTS];
+    const struct ub_quota quota = {.requests = {1000000, UB_SECOND, 1000000},
+                                   .tokens = {1000000000, UB_SECOND, 1000000000}};
+    for (uint32_t i = 0; i < TENANTS; i++) {
+        tenants[i] = (struct ub_tenant_spec){.key = i + 1, .concurrency = 1000000, .quota = quota};
+        shares[i] = (struct ub_share_spec){.tenant = (uint16_t)i, .quota = quota};
+    }
+    routes->tenants = tenants;
+    routes->shares = shares;
+    routes->tenant_count = routes->share_count = TENANTS;
+}
+
+static struct ub_brain *brain_with(uint32_t upstreams, enum ub_balance balance, bool limited,
+                                   void *block)
 {
     struct ub_upstream_spec *specs = ub_calloc(upstreams, sizeof *specs);
     struct ub_model_spec *model = ub_calloc(1, sizeof *model);
@@ -59,11 +79,15 @@ static struct ub_brain *brain_with(uint32_t upstreams, enum ub_balance balance, 
         tier->member[tier->count++] = (uint16_t)i;
     }
     struct ub_brain *brain = ub_brain_init(block, &limits);
-    const struct ub_routes routes = {.upstream_count = upstreams,
-                                     .model_count = 1,
-                                     .queue_size = 100,
-                                     .upstreams = specs,
-                                     .models = model};
+    struct ub_routes routes = {.upstream_count = upstreams,
+                               .model_count = 1,
+                               .queue_size = 100,
+                               .upstreams = specs,
+                               .models = model};
+    if (limited) {
+        add_tenants(&routes);
+        model->quota = routes.tenants[0].quota;
+    }
     ub_brain_step(brain, &(struct ub_event){.type = UB_EV_ROUTES, .now = 1, .routes = &routes});
     ub_free(specs);
     ub_free(model);
@@ -84,7 +108,8 @@ static uint8_t timed(struct ub_brain *brain, const struct ub_event *event, ub_ns
     return attempt;
 }
 
-static void measure(uint32_t upstreams, enum ub_balance balance, const char *name, void *block)
+static void measure(uint32_t upstreams, enum ub_balance balance, const char *name, bool limited,
+                    void *block)
 {
     static struct running running[INFLIGHT];
     static ub_ns arrive[TURNS], first[TURNS], end[TURNS];
@@ -92,7 +117,7 @@ static void measure(uint32_t upstreams, enum ub_balance balance, const char *nam
     ub_ns now = UB_SECOND;
     memset(block, 0, ub_brain_size(&limits));
     memset(running, 0, sizeof running);
-    struct ub_brain *brain = brain_with(upstreams, balance, block);
+    struct ub_brain *brain = brain_with(upstreams, balance, limited, block);
     size_t count = 0;
     for (int turn = 0; turn < TURNS + INFLIGHT; turn++) {
         struct running *r = &running[turn % INFLIGHT];
@@ -116,6 +141,7 @@ static void measure(uint32_t upstreams, enum ub_balance balance, const char *nam
             event.arrived.prefix_tokens[i] = 64 * (i + 1);
         }
         event.arrived.prefix_count = 8;
+        event.arrived.tenant = limited ? (uint16_t)ub_random_below(&random, TENANTS) : UB_NO_TENANT;
         r->attempt = timed(brain, &event, &t_arrive);
         event.type = UB_EV_FIRST_PAYLOAD;
         event.attempt = r->attempt;
@@ -142,10 +168,11 @@ int main(void)
     void *aligned = (void *)(((uintptr_t)block + 63) / 64 * 64);
     printf("one brain step with its actions, %d requests in flight\n", INFLIGHT);
     for (size_t i = 0; i < UB_COUNT(sizes); i++) {
-        measure(sizes[i], UB_BALANCE_ADAPTIVE, "adaptive", aligned);
+        measure(sizes[i], UB_BALANCE_ADAPTIVE, "adaptive", false, aligned);
     }
-    measure(64, UB_BALANCE_DYNAMIC_WEIGHT, "dynamic_weight", aligned);
-    measure(64, UB_BALANCE_ROUND_ROBIN, "round_robin", aligned);
+    measure(3, UB_BALANCE_ADAPTIVE, "limited", true, aligned);
+    measure(64, UB_BALANCE_DYNAMIC_WEIGHT, "dynamic_weight", false, aligned);
+    measure(64, UB_BALANCE_ROUND_ROBIN, "round_robin", false, aligned);
     ub_free(block);
     return 0;
 }

@@ -60,6 +60,39 @@ static void check_model(const struct ub_config *config, uint32_t index)
                   "bounds of %s", name);
 }
 
+static void check_quota(const struct ub_quota *quota)
+{
+    const struct ub_rate *rates[] = {&quota->requests, &quota->tokens};
+    for (size_t i = 0; i < UB_COUNT(rates); i++) {
+        UB_FUZZ_CHECK(rates[i]->amount == 0 ||
+                          (rates[i]->amount <= UB_RATE_AMOUNT_MAX && rates[i]->burst >= 1 &&
+                           rates[i]->per_ns >= UB_MS && rates[i]->per_ns <= UB_RATE_PER_MAX),
+                      "a rate that the brain takes");
+    }
+}
+
+static void check_limits(const struct ub_routes *routes)
+{
+    uint32_t before = 0;
+    for (uint32_t i = 0; i < routes->model_count; i++) {
+        check_quota(&routes->models[i].quota);
+    }
+    for (uint32_t i = 0; i < routes->tenant_count; i++) {
+        check_quota(&routes->tenants[i].quota);
+        UB_FUZZ_CHECK(routes->tenants[i].key != 0 && routes->tenants[i].class < UB_TRAFFIC_CLASSES,
+                      "a tenant that the brain takes");
+    }
+    for (uint32_t i = 0; i < routes->share_count; i++) {
+        const struct ub_share_spec *share = &routes->shares[i];
+        uint32_t order = ((uint32_t)share->tenant << 16 | share->model) + 1;
+        check_quota(&share->quota);
+        UB_FUZZ_CHECK(share->tenant < routes->tenant_count && share->model < routes->model_count &&
+                          order > before,
+                      "shares in order");
+        before = order;
+    }
+}
+
 static void check_good(const struct ub_config *config)
 {
     UB_FUZZ_CHECK(config->listen_count > 0 && config->upstream_count > 0 && config->model_count > 0,
@@ -80,6 +113,7 @@ static void check_good(const struct ub_config *config)
     for (uint32_t i = 0; i < config->model_count; i++) {
         check_model(config, i);
     }
+    check_limits(&config->routes);
     for (uint32_t i = 0; i < config->tenant_count; i++) {
         UB_FUZZ_CHECK(config->tenants[i].name != NULL && config->tenants[i].key_count > 0 &&
                           config->tenants[i].model_count > 0,
