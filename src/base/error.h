@@ -45,6 +45,7 @@ enum ub_error_class {
     X(RESET, ELSEWHERE, false, 502, "reset", "the upstream closed the connection too early")      \
     X(LATE, ELSEWHERE, false, 504, "late", "no first token before the deadline")                  \
     X(STALLED, ELSEWHERE, false, 504, "stalled", "the stream stopped moving")                     \
+    X(CRAWLED, ELSEWHERE, false, 504, "crawled", "the stream moved far too slowly")               \
     X(BAD_ANSWER, ELSEWHERE, false, 502, "bad_answer", "the upstream's answer was malformed")     \
     X(EMPTY_ANSWER, UNFIT, false, 502, "empty_answer", "the upstream's answer was empty")         \
     X(TRUNCATED, ELSEWHERE, false, 502, "truncated", "the upstream's answer was cut short")       \

@@ -111,7 +111,7 @@ static struct ub_flight_out begin_record(struct ub_flight *f, enum ub_flight_kin
 }
 
 /* Whoever changes one of these makes a new version. */
-_Static_assert(UB_FLIGHT_VERSION == 6 && UB_WHY_COUNT == 47 && UB_ACT_TYPES == 9 &&
+_Static_assert(UB_FLIGHT_VERSION == 6 && UB_WHY_COUNT == 48 && UB_ACT_TYPES == 9 &&
                    UB_EV_QUEUED == 10,
                "the numbers in a record mean what they meant in this version");
 
@@ -244,7 +244,7 @@ uint64_t ub_flight_digest(uint64_t digest, const struct ub_action *a)
             (uint64_t)a->resume << 26 | (uint64_t)a->error << 32,
         (uint64_t)a->request.slot | (uint64_t)a->request.generation << 32,
         (uint64_t)a->worker | (uint64_t)a->upstream << 16,
-        (uint64_t)a->deadline,
+        (uint64_t)a->deadline + (uint64_t)a->stall_ns,
         (uint64_t)a->retry_after_ns,
         (uint64_t)a->wait_ns,
         (uint64_t)a->position,

@@ -169,7 +169,8 @@ static enum ub_error get_error(struct ub_flight_in *in)
     X(u32, request.generation) \
     X(u16, worker)             \
     X(u8, attempt)             \
-    X(u32, said)
+    X(u32, said)               \
+    X(u8, held)
 
 #define ENDED(X)                \
     X(error, ended.error)       \
@@ -177,6 +178,7 @@ static enum ub_error get_error(struct ub_flight_in *in)
     X(u32, ended.tokens_in)     \
     X(u32, ended.tokens_out)    \
     X(u32, ended.tokens_cached) \
+    X(ns, ended.pause_ns)       \
     X(u8, ended.sealed)
 
 #define LEFT(X) X(error, left)

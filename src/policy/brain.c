@@ -213,7 +213,7 @@ static void step_request(struct ub_brain *brain, const struct ub_event *event,
         life_first_payload(brain, request, run, event->now, random);
         break;
     case UB_EV_PROGRESS:
-        life_progress(request, event->now);
+        life_progress(brain, request, event, random);
         break;
     case UB_EV_ANSWERED:
         life_answered(brain, request, event->now);
@@ -305,6 +305,7 @@ static struct ub_action public_action(const struct ub_brain *brain, const struct
         .resume = a->resume,
         .error = (enum ub_error)a->error,
         .deadline = a->type == UB_ACT_START ? a->when : 0,
+        .stall_ns = a->type == UB_ACT_FORWARD ? a->when : 0,
         .retry_after_ns = a->type == UB_ACT_ANSWER ? a->when : 0,
         .position = a->position,
         .wait_ns = a->type == UB_ACT_HEARTBEAT ? a->when : 0,

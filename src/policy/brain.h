@@ -61,7 +61,7 @@ enum ub_event_type {
     UB_EV_ROUTES,        /* new routes; the first event of every brain */
     UB_EV_ARRIVED,       /* a request with everything we need to know about it */
     UB_EV_FIRST_PAYLOAD, /* an attempt has its first payload; may it be forwarded? */
-    UB_EV_PROGRESS,      /* more payload came; at least every quarter of the model's stall time, and
+    UB_EV_PROGRESS,      /* more payload came; at least every quarter of FORWARD's stall time, and
                             at once after ANSWERED, which it takes back */
     UB_EV_ENDED,         /* an attempt is over: complete (OK) or broken. OK without a first payload
                             before: it came with its end, and FINISH lets it be forwarded */
@@ -103,7 +103,10 @@ struct ub_ending {
     uint32_t tokens_in;  /* usage as reported; 0 = unknown */
     uint32_t tokens_out;
     uint32_t tokens_cached;
-    bool sealed; /* past the commit point: what was said cannot be continued elsewhere */
+    ub_ns
+        pause_ns; /* the longest time without payload in a complete stream, for which the client was
+                       not the cause; 0 = unknown */
+    bool sealed;  /* past the commit point: what was said cannot be continued elsewhere */
 };
 
 struct ub_event {
@@ -114,6 +117,7 @@ struct ub_event {
     uint16_t worker; /* ARRIVED: who owns the request; WOKEN: who woke */
     uint8_t attempt; /* FIRST_PAYLOAD, PROGRESS, ANSWERED, QUEUED, ENDED */
     uint32_t said;   /* of those, and CLIENT_LEFT: tokens of the answer so far, estimated */
+    bool held;       /* PROGRESS: the client reads too slowly, and that may be all */
     union {
         const struct ub_routes *routes; /* borrowed for the step */
         struct ub_arrival arrived;
@@ -181,6 +185,7 @@ enum ub_action_type {
     X(HEDGE, "slower than it usually is")                 \
     X(LOST_RACE, "another one was first")                 \
     X(RESUME, "continues the broken answer")              \
+    X(CRAWL, "far slower than it usually is")             \
     X(TENANT_REQUESTS, "tenant's request rate")           \
     X(TENANT_TOKENS, "tenant's token rate")               \
     X(TENANT_CONCURRENCY, "tenant's concurrency")         \
@@ -210,6 +215,7 @@ struct ub_action {
     bool resume; /* START: continue what the client has; ENDED with SEALED when that cannot be */
     enum ub_error error; /* ANSWER, CUT, DROP: the outcome; CANCEL: why, as the attempt's error */
     ub_ns deadline;      /* START: instant by which the first payload must be there (informative) */
+    ub_ns stall_ns;      /* FORWARD: no payload for this long is taken for a stall */
     ub_ns retry_after_ns; /* ANSWER: advice to the client, 0 = none; at most 60 s */
     uint32_t position; /* HEARTBEAT: the place in the line, 1 = next; 0 = does not stand in one */
     ub_ns wait_ns;     /* HEARTBEAT: estimated time until it gets a slot; 0 = not known */

@@ -152,11 +152,13 @@ void life_first_payload(struct ub_brain *brain, struct request *request, struct 
     request->committed = false;
     uint16_t loser = race_won(brain, request, run, now);
     request->first_at = request->progress_at = now;
+    stall_begin(brain, request, &request->run[0], now);
     set_state(brain, request, REQUEST_STREAMING);
     queue_action(brain, request,
                  (struct action){.type = UB_ACT_FORWARD,
                                  .reason = reason,
                                  .attempt = number,
+                                 .when = request->stall_ns,
                                  .upstream = (uint16_t)(target->upstream - 1)});
     arm(brain, request);
     if (closes || more) {
@@ -169,10 +171,16 @@ void life_first_payload(struct ub_brain *brain, struct request *request, struct 
 
 /* What goes on has not ended, whatever it said. The timer stays where it is: when it goes off too
  * early, it is set anew. */
-void life_progress(struct request *request, ub_ns now)
+void life_progress(struct ub_brain *brain, struct request *request, const struct ub_event *event,
+                   struct ub_random *random)
 {
-    request->progress_at = now;
+    request->progress_at = event->now;
     request->end_until = 0;
+    if (request->state == REQUEST_STREAMING &&
+        stall_crawls(brain, request, event->said, event->held, event->now)) {
+        give_up_stream(brain, request, UB_ERR_CRAWLED, UB_WHY_CRAWL, event->now, random);
+        arm(brain, request);
+    }
 }
 
 void life_answered(struct ub_brain *brain, struct request *request, ub_ns now)
@@ -201,6 +209,9 @@ static void learn_answer(struct ub_brain *brain, const struct request *request,
     ub_ns generated_ns = streamed ? ub_ns_max(now - request->first_at, 1) : 0;
     ub_pace_done(&target->pace, request->prompt_tokens, ending->tokens_out, now - run->started_at,
                  generated_ns, now);
+    if (ending->pause_ns > 0) {
+        ub_pace_pause(&target->pace, ending->pause_ns);
+    }
     if (ending->tokens_out > 0) {
         double gain = model->tokens_out == 0 ? 1.0 : OUT_TOKENS_GAIN;
         model->tokens_out += gain * ((double)ending->tokens_out - model->tokens_out);

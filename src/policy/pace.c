@@ -11,6 +11,9 @@
 #define RESPONSE_GAIN 0.1
 #define P95_GAIN      2.0
 #define P95_SAMPLES   20u
+#define STALL_SAMPLES 8u
+#define STALL_TIMES   4.0
+#define STALL_MIN_NS  (4 * UB_SECOND)
 
 /* Before the slope is learned: 0.25 ms a token (a slow engine in PERFORMANCE figures), for what a
  * prompt has above 2,000 tokens. */
@@ -156,6 +159,32 @@ void ub_pace_done(struct ub_pace *pace, uint32_t prompt_tokens, uint32_t tokens_
 ub_ns ub_pace_wait(const struct ub_pace *pace, uint32_t prompt_tokens, ub_ns took_ns)
 {
     return ub_ns_max(took_ns - ub_pace_prefill(pace, prompt_tokens), 0);
+}
+
+void ub_pace_pause(struct ub_pace *pace, ub_ns pause_ns)
+{
+    double pause = (double)pause_ns;
+    if (pace->pauses == 0) {
+        pace->pause_ns = pause;
+        pace->pause_dev_ns = pause / 2;
+    } else {
+        double miss = pause - pace->pause_ns;
+        pace->pause_dev_ns += DEV_GAIN * ((miss < 0 ? -miss : miss) - pace->pause_dev_ns);
+        pace->pause_ns += MEAN_GAIN * miss;
+    }
+    pace->pauses += pace->pauses < UINT32_MAX;
+}
+
+/* Four times what is already four deviations above the mean: an engine that throws a sequence out of its
+ * memory and computes it again pauses far longer than it usually does. */
+ub_ns ub_pace_stall(const struct ub_pace *pace, ub_ns max_ns)
+{
+    if (pace->pauses < STALL_SAMPLES) {
+        return max_ns;
+    }
+    double limit = STALL_TIMES * (pace->pause_ns + DEVIATIONS * pace->pause_dev_ns);
+    return limit > (double)max_ns ? max_ns
+                                  : ub_ns_min(ub_ns_max((ub_ns)limit, STALL_MIN_NS), max_ns);
 }
 
 ub_ns ub_pace_prefill(const struct ub_pace *pace, uint32_t prompt_tokens)

@@ -28,6 +28,9 @@ struct ub_pace {
     ub_ns peak_at;
     double response_ns; /* smoothed time of complete answers, for dynamic_weight */
     uint32_t samples;
+    double pause_ns; /* longest pause within an answer: smoothed, and its deviation */
+    double pause_dev_ns;
+    uint32_t pauses;
     double p95_ns; /* of the waiting: 95 of 100 stay below */
 };
 
@@ -41,6 +44,11 @@ void ub_pace_at_least(struct ub_pace *pace, uint32_t prompt_tokens, ub_ns waited
  * payload (0: an answer in one piece, which then also counts as a sample of the first payload). */
 void ub_pace_done(struct ub_pace *pace, uint32_t prompt_tokens, uint32_t tokens_out, ub_ns took_ns,
                   ub_ns generated_ns, ub_ns now);
+
+/* The longest pause within one answer. */
+void ub_pace_pause(struct ub_pace *pace, ub_ns pause_ns);
+/* After how much silence a stream is broken, at most `max_ns`. */
+ub_ns ub_pace_stall(const struct ub_pace *pace, ub_ns max_ns);
 
 /* Expected time to the first payload; 0 = nothing learned yet. */
 ub_ns ub_pace_expect(const struct ub_pace *pace, uint32_t prompt_tokens, ub_ns now);

@@ -140,7 +140,8 @@ struct action {
     bool pass_on, should_retry, resume;
     uint16_t upstream;
     uint32_t position; /* HEARTBEAT */
-    ub_ns when;        /* START: deadline; ANSWER: retry after; HEARTBEAT: estimated wait */
+    ub_ns when; /* START: deadline; FORWARD: stall time; ANSWER: retry after; HEARTBEAT: estimated
+                   wait */
 };
 
 struct tried {
@@ -198,10 +199,13 @@ struct request {
     bool more_tried; /* "one more try in this tier" is used up */
     bool beyond;     /* learned limits do not hold for it any more */
     bool waits_in_line;
-    uint32_t flow;               /* 0: never waited */
-    uint32_t ticket;             /* numbers those of a flow */
-    uint32_t charged;            /* to the flow, when it got its slot */
-    bool settled;                /* and replaced by what was really used */
+    uint32_t flow;           /* 0: never waited */
+    uint32_t ticket;         /* numbers those of a flow */
+    uint32_t charged;        /* to the flow, when it got its slot */
+    bool settled;            /* and replaced by what was really used */
+    ub_ns stall_ns, mark_at; /* STREAMING: see stall.c */
+    uint32_t mark_said;
+    bool slow;
     ub_ns first_at, progress_at; /* STREAMING */
     struct run run[RUNS_MAX];    /* those that run come first */
 
@@ -461,7 +465,8 @@ void give_up(struct ub_brain *brain, struct request *request, enum ub_reason rea
 void life_arrived(struct ub_brain *brain, const struct ub_event *event, struct ub_random *random);
 void life_first_payload(struct ub_brain *brain, struct request *request, struct run *run, ub_ns now,
                         struct ub_random *random);
-void life_progress(struct request *request, ub_ns now);
+void life_progress(struct ub_brain *brain, struct request *request, const struct ub_event *event,
+                   struct ub_random *random);
 void life_answered(struct ub_brain *brain, struct request *request, ub_ns now);
 void life_queued(struct ub_brain *brain, struct request *request, struct run *run, ub_ns now);
 void life_ended(struct ub_brain *brain, struct request *request, struct run *run,
@@ -479,7 +484,17 @@ void finish(struct ub_brain *brain, struct request *request, const struct run *r
 void broke(struct ub_brain *brain, struct request *request, const struct run *ended,
            enum ub_reason reason, ub_ns now, struct ub_random *random);
 
+/* stall.c: is a stream still moving? From its first payload on; has silence lasted long enough (if not,
+ * it gets all the time that the policy allows); does it crawl, and can that be helped? */
+void stall_begin(const struct ub_brain *brain, struct request *request, const struct run *run,
+                 ub_ns now);
+bool stall_is_final(const struct ub_brain *brain, struct request *request, ub_ns now);
+bool stall_crawls(const struct ub_brain *brain, struct request *request, uint32_t said, bool held,
+                  ub_ns now);
+
 /* watch.c: what time alone does to a request. */
+void give_up_stream(struct ub_brain *brain, struct request *request, enum ub_error error,
+                    enum ub_reason reason, ub_ns now, struct ub_random *random);
 void arm(struct ub_brain *brain, struct request *request); /* its timer, for what comes next */
 void life_woken(struct ub_brain *brain, struct request *request, ub_ns now,
                 struct ub_random *random);

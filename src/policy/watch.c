@@ -22,7 +22,7 @@ static ub_ns wake_of(const struct ub_brain *brain, const struct request *request
         return ub_ns_min(ub_ns_min(first_deadline_of(request), request->deadline),
                          ub_ns_min(race_at(request), request->heartbeat_at));
     case REQUEST_STREAMING:
-        return ub_ns_min(ub_ns_after(request->progress_at, policy_of(brain, request)->stall_ns),
+        return ub_ns_min(ub_ns_after(request->progress_at, request->stall_ns),
                          request->end_until == 0 ? UB_NEVER : request->end_until);
     case REQUEST_WAITING:
         return ub_ns_min(ub_ns_min(request->wait_until, request->line_until),
@@ -86,21 +86,29 @@ static void out_of_time(struct ub_brain *brain, struct request *request, ub_ns n
     after_attempts(brain, ended, count, now, random);
 }
 
+void give_up_stream(struct ub_brain *brain, struct request *request, enum ub_error error,
+                    enum ub_reason reason, ub_ns now, struct ub_random *random)
+{
+    const struct run run = request->run[0];
+    new_round(request);
+    fail_attempt(brain, request, &request->run[0], error, reason, now, random);
+    broke(brain, request, &run, reason, now, random);
+    after_attempt(brain, run.target, false, now, random);
+}
+
 /* Silence, or nothing but comments: in the middle of an answer, or behind it (only_end_missing). */
 static void stalled(struct ub_brain *brain, struct request *request, ub_ns now,
                     struct ub_random *random)
 {
     const struct run run = request->run[0];
-    bool whole = request->end_until != 0;
-    enum ub_reason why = whole ? UB_WHY_NO_END : UB_WHY_STALL;
-    new_round(request);
-    fail_attempt(brain, request, &request->run[0], UB_ERR_STALLED, why, now, random);
-    if (whole) {
-        finish(brain, request, &run, UB_ACT_FINISH, UB_ERR_OK, why);
-    } else {
-        broke(brain, request, &run, why, now, random);
+    if (request->end_until != 0) {
+        fail_attempt(brain, request, &request->run[0], UB_ERR_STALLED, UB_WHY_NO_END, now, random);
+        finish(brain, request, &run, UB_ACT_FINISH, UB_ERR_OK, UB_WHY_NO_END);
+        after_attempt(brain, run.target, false, now, random);
+    } else if (stall_is_final(brain, request, now)) {
+        ub_pace_pause(&target_of(brain, run.target)->pace, 2 * (now - request->progress_at));
+        give_up_stream(brain, request, UB_ERR_STALLED, UB_WHY_STALL, now, random);
     }
-    after_attempt(brain, run.target, false, now, random);
 }
 
 /* Everything has failed, and one try is left: when it will have had a moment to fail as quickly as

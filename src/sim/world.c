@@ -211,6 +211,7 @@ static void carry_out(struct ub_world *w, const struct ub_action *action)
         break;
     case UB_ACT_FORWARD:
         r->result.forwarded = w->now - w->options.origin;
+        ub_world_attempt_forward(w, action);
         break;
     case UB_ACT_HEARTBEAT:
         r->result.heartbeats++;

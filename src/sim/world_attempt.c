@@ -272,7 +272,7 @@ static void serve(struct ub_world *w, struct ub_sim_attempt *a)
 static void go_on(struct ub_world *w, struct ub_sim_attempt *a)
 {
     const struct ub_ask *ask = &w->request[a->request].ask;
-    ub_ns mark = w->now + w->policy[ask->model].stall_ns / 4;
+    ub_ns mark = w->now + (a->stall_ns != 0 ? a->stall_ns : w->policy[ask->model].stall_ns) / 4;
     ub_ns moment = a->hurt ? UB_NEVER : hurt_at(a, w->now);
     if (moment != UB_NEVER && (moment <= mark || a->body_end <= mark)) {
         if (ub_fault_facts(a->fault)->place == UB_AT_END) {
@@ -323,6 +323,9 @@ void ub_world_attempt_say(struct ub_world *w, struct ub_sim_attempt *a, enum ub_
         if (a->error == UB_ERR_OK) {
             event.ended.tokens_in = ask->prompt_tokens;
             event.ended.tokens_out = ask->answer_tokens;
+            event.ended.pause_ns = ask->whole ? 0
+                                   : a->hurt  ? ub_sim_upstream_pause(u, a->fault)
+                                              : u->token_ns;
         }
     }
     ub_world_say(w, &event);
@@ -384,6 +387,16 @@ void ub_world_attempt_word(struct ub_world *w, const struct ub_entry *entry)
     if (a->cancelled && (a->stage == UB_STAGE_SILENT ||
                          a->due > ub_ns_after(a->cancelled_at, w->options.late_words_ns))) {
         forget(w, a);
+    }
+}
+
+void ub_world_attempt_forward(struct ub_world *w, const struct ub_action *action)
+{
+    const struct ub_sim_request *r = &w->request[w->by_request_slot[action->request.slot]];
+    for (size_t i = 0; i < UB_COUNT(r->running); i++) {
+        if (r->running[i] != UB_SIM_NOBODY && w->attempt[r->running[i]].number == action->attempt) {
+            w->attempt[r->running[i]].stall_ns = action->stall_ns;
+        }
     }
 }
 

@@ -46,6 +46,7 @@ struct ub_sim_attempt {
     bool hurt; /* its fault has had its moment */
     ub_ns cancelled_at;
     ub_ns due;      /* instant of the entry */
+    ub_ns stall_ns; /* forwarded: silence for this long counts as a stall */
     ub_ns body_end; /* when the last token is there */
     ub_engine_id sequence;
     uint32_t produced; /* tokens, of an engine */
@@ -118,6 +119,7 @@ void ub_world_engine_step(struct ub_world *world, uint32_t upstream);
 
 /* world_attempt.c */
 void ub_world_attempt_start(struct ub_world *world, const struct ub_action *action);
+void ub_world_attempt_forward(struct ub_world *world, const struct ub_action *action);
 void ub_world_attempt_cancel(struct ub_world *world, const struct ub_action *action);
 uint32_t ub_world_said(const struct ub_world *world, uint32_t attempt); /* tokens so far */
 void ub_world_attempt_word(struct ub_world *world, const struct ub_entry *entry);
