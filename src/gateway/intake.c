@@ -345,7 +345,8 @@ static void fill_arrival(struct ub_request *request, const struct ub_slice *valu
     request->prompt_tokens = asked->prompt_tokens;
     arrival->bytes = request->bytes_in > UINT32_MAX ? UINT32_MAX : (uint32_t)request->bytes_in;
     arrival->prompt_tokens = asked->prompt_tokens;
-    arrival->max_tokens = asked->max_tokens;
+    /* An embedding has no answer that tokens would have to be reserved for. */
+    arrival->max_tokens = request->endpoint == UB_ENDPOINT_EMBEDDINGS ? 1 : asked->max_tokens;
     arrival->client_deadline = patience_ns == 0 ? 0 : ub_clock_now() + patience_ns;
     if (model->affinity_cookie != NULL) {
         request->cookie_key = ub_cookie_read(values[COOKIE], model->affinity_cookie);

@@ -122,6 +122,24 @@ static void settled(void)
     UB_CHECK(left_after(BAD, ASK) == 1000, "none costs nothing");
 }
 
+/* No answer is reserved for where none will come. */
+static void embeddings(void)
+{
+    struct ub_stage stage =
+        stage_of((const char *const[]){"plain 200 "
+                                       "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\","
+                                       "\"index\":0,\"embedding\":[0.1]}],\"usage\":{"
+                                       "\"prompt_tokens\":3,\"total_tokens\":3}}",
+                                       NULL},
+                 TENANTS("    tokens: {rate: 24/h, burst: 1000}\n"));
+    struct ub_guest guest = ub_guest_ask(stage.port, "/v1/embeddings", KEY,
+                                         "{\"model\":\"m\",\"input\":\"one two three\"}");
+    long long left = field(&guest, "x-ratelimit-remaining-tokens");
+    UB_CHECK(guest.status == 200 && left < 1000 && left > 985, "an embedding: %lld", left);
+    ub_guest_free(&guest);
+    ub_stage_close(&stage);
+}
+
 static void too_large(void)
 {
     struct ub_stage stage = stage_of((const char *const[]){GOOD, NULL},
@@ -157,6 +175,7 @@ int main(void)
 {
     turned_away();
     settled();
+    embeddings();
     too_large();
     retries();
     return ub_test_done();
