@@ -306,6 +306,35 @@ static void a_tenant_with_a_class(void)
     ub_stage_close(&stage);
 }
 
+/* One slot that is taken, and a queue without a place. */
+static void a_refusal_is_counted(void)
+{
+    struct ub_stage stage = {.upstream = ", concurrency: 1"};
+    char yaml[256];
+    ub_stage_actor(&stage, (const char *const[]){"hang", NULL});
+    snprintf(yaml, sizeof yaml, "access_log: %s\nqueue: {size: 0}\nmodels:\n  - {name: m}\n", path);
+    ub_stage_open(&stage, yaml);
+    char ask[256];
+    snprintf(ask, sizeof ask,
+             "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s",
+             strlen(CHAT), CHAT);
+    int fd = ub_guest_dial(stage.port);
+    ub_guest_say(fd, ask);
+    UB_AWAIT(ub_actor_hanging(&stage, 0) == 1);
+    struct ub_guest guest = ub_guest_ask(stage.port, "/v1/chat/completions", "", CHAT);
+    line_of(&stage);
+    UB_CHECK(
+        guest.status == 503 &&
+            metric(&stage, "unbusy_refusals_total{class=\"standard\",reason=\"queue full\"} ") == 1,
+        "a refusal is counted by class and reason");
+    UB_CHECK(metric(&stage, "unbusy_class_queue_wait_seconds_count{class=\"standard\"} ") == 1,
+             "and so is its wait");
+    UB_CHECK(metric(&stage, "unbusy_requests_waiting{class=\"batch\"} ") == 0, "nobody waits");
+    ub_guest_free(&guest);
+    close(fd);
+    ub_stage_close(&stage);
+}
+
 int main(void)
 {
     snprintf(path, sizeof path, "/tmp/unbusy-account-%d.log", (int)getpid());
@@ -316,5 +345,6 @@ int main(void)
     a_client_that_leaves();
     an_empty_answer_is_counted();
     a_tenant_with_a_class();
+    a_refusal_is_counted();
     return ub_test_done();
 }

@@ -65,7 +65,10 @@ static void set_brain(struct ub_gateway *gateway)
 {
     struct ub_brain_facts facts = ub_keeper_facts(gateway->keeper);
     struct ub_metrics *metrics = gateway->metrics;
-    set(metrics, UB_METRIC_WAITING, facts.waiting);
+    for (uint32_t c = 0; c < UB_TRAFFIC_CLASSES; c++) {
+        ub_metrics_set(metrics, UB_METRIC_WAITING, c, 0, facts.waiting_of[c]);
+    }
+    set(metrics, UB_METRIC_WAITING_BYTES, (double)facts.waiting_bytes);
     set(metrics, UB_METRIC_BACKING_OFF, facts.backing_off);
     set(metrics, UB_METRIC_FIRST_ATTEMPTS, (double)facts.first_attempts);
     set(metrics, UB_METRIC_EXTRA_ATTEMPTS, (double)facts.extra_attempts);

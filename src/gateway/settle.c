@@ -54,6 +54,19 @@ void ub_settle_loser(const struct ub_attempt *attempt)
     }
 }
 
+/* Those who were refused waited, too: without them a full queue would look short. */
+static void count_wait(const struct ub_request *request)
+{
+    const struct ub_metrics_shard *shard = request->worker->shard;
+    ub_ns until = request->started_at != 0 ? request->started_at : request->over_at;
+    ub_metrics_observe(shard, UB_METRIC_CLASS_QUEUE_TIME, request->class,
+                       until - request->arrived_at);
+    if (request->started_at != 0) {
+        ub_metrics_observe(shard, UB_METRIC_QUEUE_TIME, model_slot(request),
+                           request->started_at - request->arrived_at);
+    }
+}
+
 static void count(const struct ub_request *request, const struct ub_account *account)
 {
     const struct ub_metrics_shard *shard = request->worker->shard;
@@ -64,6 +77,9 @@ static void count(const struct ub_request *request, const struct ub_account *acc
     ub_metrics_add(shard, UB_METRIC_CLASS_REQUESTS, request->class, request->outcome, 1);
     if (request->tenant != NULL) {
         ub_metrics_add(shard, UB_METRIC_TENANT_REQUESTS, tenant_slot(request), 0, 1);
+    }
+    if (ub_error_class(request->outcome) == UB_CLASS_OURS) {
+        ub_metrics_add(shard, UB_METRIC_REFUSALS, request->class, request->why, 1);
     }
     if (request->outcome == UB_ERR_OVER_LIMIT) {
         _Static_assert(UB_WHY_TOO_LARGE - UB_WHY_TENANT_REQUESTS == UB_METRIC_LIMIT_TOO_LARGE,
@@ -81,10 +97,7 @@ static void count(const struct ub_request *request, const struct ub_account *acc
         ub_metrics_observe(shard, UB_METRIC_FIRST_TOKEN_TIME, model,
                            request->payload_at - request->arrived_at);
     }
-    if (request->started_at != 0) {
-        ub_metrics_observe(shard, UB_METRIC_QUEUE_TIME, model,
-                           request->started_at - request->arrived_at);
-    }
+    count_wait(request);
     if (account->has_usage) {
         count_usage(request, account);
     }

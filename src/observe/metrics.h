@@ -36,6 +36,10 @@
       "From the complete request to the first payload sent to the client.")                        \
     X(QUEUE_TIME, QUICK, MODEL, NONE, "queue_wait_seconds",                                        \
       "From the complete request to the start of its first attempt.")                              \
+    X(CLASS_QUEUE_TIME, QUICK, CLASS, NONE, "class_queue_wait_seconds",                            \
+      "The same by class; those included that never got to an attempt, with all of their wait.")   \
+    X(REFUSALS, COUNTER, CLASS, REASON, "refusals_total",                                          \
+      "Requests that the gateway itself refused or gave up, and why.")                             \
     X(TOKENS, COUNTER, MODEL, TOKENS, "tokens_total", "Tokens as reported by upstreams.")          \
     X(TOKENS_ESTIMATED, COUNTER, MODEL, TOKENS, "tokens_estimated_total",                          \
       "Tokens of answers without a report, estimated from what was relayed.")                      \
@@ -68,7 +72,8 @@
     X(CONNECTIONS, UPDOWN, SIDE, NONE, "connections", "Open connections.")                         \
     X(CONNECTIONS_OPENED, COUNTER, SIDE, NONE, "connections_opened_total",                         \
       "Connections accepted or made.")                                                             \
-    X(WAITING, GAUGE, NONE, NONE, "requests_waiting", "Requests waiting for a free slot.")         \
+    X(WAITING, GAUGE, CLASS, NONE, "requests_waiting", "Requests waiting for a free slot.")        \
+    X(WAITING_BYTES, GAUGE, NONE, NONE, "requests_waiting_bytes", "Bodies of those that wait.")    \
     X(BACKING_OFF, GAUGE, NONE, NONE, "requests_backing_off", "Requests waiting to try again.")    \
     X(ATTEMPTS_RUNNING, GAUGE, UPSTREAM, NONE, "attempts_running", "Attempts in flight.")          \
     X(LEARNED_LIMIT, GAUGE, UPSTREAM, NONE, "upstream_learned_limit",                              \

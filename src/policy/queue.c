@@ -172,7 +172,11 @@ static uint32_t most_dispensable(const struct ub_brain *brain, uint8_t class)
         bool goes_left = right == 0 || (left != 0 && ub_skew_less(nodes, right, left));
         at = goes_left ? left : right;
     }
-    return flow_of(brain, at)->last;
+    uint32_t newest = flow_of(brain, at)->last;
+    while (request_of(brain, newest)->committed && request_of(brain, newest)->previous != 0) {
+        newest = request_of(brain, newest)->previous; /* half an answer is worth finishing */
+    }
+    return newest;
 }
 
 void dismiss(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,

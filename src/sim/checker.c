@@ -17,13 +17,14 @@ struct ub_checker *ub_checker_new(const struct ub_brain_limits *limits, ub_ns sl
     c->request = ub_calloc(limits->requests + 1, sizeof *c->request);
     c->slot_key = ub_calloc(limits->upstreams + 1, sizeof *c->slot_key);
     c->inflight = ub_calloc(limits->upstreams + 1, sizeof *c->inflight);
+    c->streak = ub_calloc(limits->upstreams + 1, sizeof *c->streak);
     c->concurrency = ub_calloc(limits->upstreams + 1, sizeof *c->concurrency);
     c->next_concurrency = ub_calloc(limits->upstreams + 1, sizeof *c->next_concurrency);
     c->bad = ub_calloc(limits->upstreams + 1, sizeof *c->bad);
     c->served = ub_calloc(limits->upstreams + 1, sizeof *c->served);
     c->bad_new = ub_calloc(limits->upstreams + 1, sizeof *c->bad_new);
     if (c->bad == NULL || c->bad_new == NULL || c->served == NULL || c->next_concurrency == NULL ||
-        c->request == NULL || c->slot_key == NULL || c->inflight == NULL ||
+        c->request == NULL || c->slot_key == NULL || c->inflight == NULL || c->streak == NULL ||
         c->concurrency == NULL) {
         ub_checker_free(c);
         return NULL;
@@ -47,6 +48,7 @@ void ub_checker_free(struct ub_checker *c)
     ub_free(c->tenant);
     ub_free(c->slot_key);
     ub_free(c->inflight);
+    ub_free(c->streak);
     ub_free(c->concurrency);
     ub_free(c->next_concurrency);
     ub_free(c->bad);
@@ -92,6 +94,7 @@ static void on_arrived(struct ub_checker *c, const struct ub_brain *brain,
         .can_retry = event->arrived.can_retry,
         .can_resume = event->arrived.can_resume,
         .tenant = ub_checker_tenant_of(c, event->arrived.tenant),
+        .class = ub_checker_class_of(c, &event->arrived),
         .deadline = UB_NEVER,
         .routes = c->routes,
     };
@@ -318,6 +321,7 @@ static void on_start(struct ub_checker *c, struct request_kept *r, const struct 
         return;
     }
     ub_checker_pay(c, r, action->upstream, races, now);
+    ub_checker_slot(c, r, action->upstream, now);
     r->attempts++;
     r->running |= bit(action->attempt);
     r->upstream_of[(r->attempts - 1) % ATTEMPTS_KEPT] = action->upstream;
@@ -433,6 +437,8 @@ void ub_checker_drained(struct ub_checker *c, const struct ub_brain *brain)
         c->concurrency[i] = c->next_concurrency[i];
     }
     c->routes_new = false;
+    struct ub_brain_facts facts = ub_brain_facts(brain);
+    ub_checker_waiting(c, facts.waiting, facts.waiting_bytes);
     memset(c->bad_new, 0, c->limits.upstreams * sizeof *c->bad_new);
     if (c->no_idle_slots) {
         check_idle_slots(c, brain);

@@ -30,6 +30,7 @@ struct request_kept {
     bool let_in;
     uint64_t tenant; /* key, 0 = none */
     uint16_t worker;
+    uint8_t class;
     uint8_t attempts;
     uint8_t complete;    /* number of the attempt that ended well, 0 = none */
     uint8_t speaker;     /* number of the attempt that was forwarded, 0 = none */
@@ -48,7 +49,8 @@ struct request_kept {
 
 struct tenant_kept {
     uint64_t key;
-    uint16_t slot;        /* UB_NO_TENANT: not in the routes */
+    uint16_t slot; /* UB_NO_TENANT: not in the routes */
+    uint8_t class;
     bool crowd;           /* it had no limit on its concurrency, at least once */
     bool unlimited;       /* nor on its requests */
     uint32_t concurrency; /* the largest so far */
@@ -64,6 +66,13 @@ struct budget_kept { /* by the key of a model or of an upstream */
     double ratio, per_s; /* hedges included */
     uint64_t firsts, charged;
     uint32_t beginnings; /* how often it was taken out of the routes */
+};
+
+/* What may wait, and what did when all actions were drained; bounds are the larger ones while older
+ * actions may still come. */
+struct queue_kept {
+    uint32_t size_max, size_next, waiting;
+    uint64_t bytes_max, bytes_next, bytes; /* 0 = no bound */
 };
 
 struct ub_checker {
@@ -88,6 +97,8 @@ struct ub_checker {
     uint32_t *concurrency; /* 0 = no limit; the larger one of... */
     uint32_t *next_concurrency; /* ...this, which holds alone once all older actions are drained */
     struct routes_kept *routes;
+    struct queue_kept queue;
+    uint32_t *streak; /* by upstream slot */
 };
 
 void ub_checker_fail(struct ub_checker *checker, const char *format, ...)
@@ -109,8 +120,15 @@ void ub_checker_pay(struct ub_checker *checker, struct request_kept *request, ui
 /* checker_tenants.c */
 void ub_checker_tenants(struct ub_checker *checker, const struct ub_brain *brain,
                         const struct ub_routes *routes, ub_ns now);
+uint8_t ub_checker_class_of(const struct ub_checker *checker, const struct ub_arrival *arrival);
 uint64_t ub_checker_tenant_of(const struct ub_checker *checker, uint16_t slot);
 void ub_checker_let_in(struct ub_checker *checker, struct request_kept *request, ub_ns now);
 void ub_checker_goes(struct ub_checker *checker, const struct request_kept *request);
+
+/* checker_line.c */
+void ub_checker_queue(struct ub_checker *checker, const struct ub_routes *routes);
+void ub_checker_waiting(struct ub_checker *checker, uint32_t waiting, uint64_t bytes);
+void ub_checker_slot(struct ub_checker *checker, const struct request_kept *served,
+                     uint16_t upstream, ub_ns now);
 
 #endif

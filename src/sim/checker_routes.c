@@ -76,6 +76,7 @@ void ub_checker_routes(struct ub_checker *c, const struct ub_brain *brain,
     const struct ub_routes *routes = event->routes;
     take_slots(c, brain, routes);
     ub_checker_tenants(c, brain, routes, event->now);
+    ub_checker_queue(c, routes);
     c->routes_new = true;
     struct routes_kept *kept =
         ub_calloc(1, sizeof *kept + routes->model_count * sizeof kept->model[0]);

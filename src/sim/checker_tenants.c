@@ -54,6 +54,7 @@ static void adopt(struct tenant_kept *t, const struct ub_tenant_spec *spec, uint
     t->crowd |= spec->concurrency == 0;
     t->concurrency = spec->concurrency > t->concurrency ? spec->concurrency : t->concurrency;
     t->slot = slot;
+    t->class = spec->class;
 }
 
 void ub_checker_tenants(struct ub_checker *c, const struct ub_brain *brain,
@@ -89,6 +90,17 @@ uint64_t ub_checker_tenant_of(const struct ub_checker *c, uint16_t slot)
         }
     }
     return 0;
+}
+
+uint8_t ub_checker_class_of(const struct ub_checker *c, const struct ub_arrival *arrival)
+{
+    uint8_t class = arrival->class;
+    for (uint32_t i = 0; arrival->tenant != UB_NO_TENANT && i < c->tenants; i++) {
+        if (c->tenant[i].slot == arrival->tenant && c->tenant[i].class > class) {
+            class = c->tenant[i].class;
+        }
+    }
+    return class;
 }
 
 /* Its first attempt starts: it was let in, now or before. */

@@ -27,6 +27,12 @@ static enum ub_storm_kind kind_of(uint64_t seed)
     return (enum ub_storm_kind)(ub_mix64(seed) % UB_STORM_KINDS);
 }
 
+/* Of the lines, some are long and slow, so that somebody could starve in them. */
+static bool is_rush(const struct ub_storm *s)
+{
+    return s->kind == UB_STORM_LINES && ub_mix64(s->seed + 17) % 2 == 0;
+}
+
 /* Of the deep ones, some have 16 tiers of 64 upstreams: as many as a model can have. */
 static bool is_tower(uint64_t seed)
 {
@@ -101,7 +107,7 @@ static void draw_upstream(struct ub_storm *s, uint32_t index)
     u->context_tokens = chance(s, 0.1) ? 1000 : 0;
     if (s->kind == UB_STORM_LINES) {
         u->slots = u->context_tokens = 0;
-        u->first.mean_ns = ub_ns_min(u->first.mean_ns, 2 * UB_SECOND);
+        u->first.mean_ns = is_rush(s) ? UB_SECOND : ub_ns_min(u->first.mean_ns, 2 * UB_SECOND);
     } else if (chance(s, 0.6)) {
         ub_storm_sicken(s, u);
     }
@@ -173,11 +179,12 @@ static void draw_extreme(struct ub_storm *s, struct ub_model_policy *p)
 }
 
 /* Nobody is ever called late, so nobody is ejected. */
-static void patient(struct ub_model_policy *p)
+static void patient(const struct ub_storm *s, struct ub_model_policy *p)
 {
     p->first_token_min_ns = p->first_token_max_ns = UB_HOUR;
     p->total_ns = UB_HOUR;
     p->stall_ns = UB_HOUR;
+    p->slot_wait_ns = is_rush(s) ? UB_HOUR : p->slot_wait_ns;
     p->retry.budget = 1;
 }
 
@@ -226,10 +233,11 @@ void ub_storm_reshape(struct ub_storm *s)
         if (s->kind == UB_STORM_EXTREME) {
             draw_extreme(s, ub_world_policy(s->world, m));
         } else if (s->kind == UB_STORM_LINES) {
-            patient(ub_world_policy(s->world, m));
+            patient(s, ub_world_policy(s->world, m));
         }
     }
     draw_tenants(s);
+    ub_world_queue_bytes(s->world, chance(s, 0.3) ? 1 + below(s, 100000) : 0);
     ub_world_queue_size(s->world,
                         s->kind == UB_STORM_NO_QUEUE || chance(s, 0.1) ? 0 : below(s, 100));
 }
@@ -242,6 +250,7 @@ static void draw_ask(struct ub_storm *s, uint32_t index)
         .tenant = below(s, s->tenants + 2),
         .class = (uint8_t)below(s, UB_TRAFFIC_CLASSES + 1),
         .retry = chance(s, 0.2) ? (uint8_t)below(s, 3) : 0,
+        .bytes = below(s, 10000),
         .prompt_tokens = 1 + below(s, 3000),
         .max_tokens = chance(s, 0.5) ? below(s, 500) : 0,
         .answer_tokens = 1 + below(s, 200),
@@ -260,7 +269,7 @@ static void draw_ask(struct ub_storm *s, uint32_t index)
         .prefix = s->prefix,
         .prefix_tokens = s->prefix_tokens,
     };
-    if (s->kind == UB_STORM_CROWD || s->kind == UB_STORM_STILL) {
+    if (s->kind == UB_STORM_CROWD || s->kind == UB_STORM_STILL || is_rush(s)) {
         ask.at = (ub_ns)(index % 3) * s->span_ns;
     }
     ub_world_ask(s->world, ask);
