@@ -194,7 +194,7 @@ def arguments():
     return options
 
 
-def describe(schedule, options, predicted):
+def describe(trace, schedule, options, predicted):
     print(f"{options.seconds:.0f} s of Azure's conversation trace at {options.speed:g} times its "
           f"speed, seed {options.seed}.")
     print("Bad episodes: " + "; ".join(
@@ -206,7 +206,9 @@ def describe(schedule, options, predicted):
     print(f"Calibration on {UPSTREAMS[0]} alone, in virtual time: {peak.SLOTS} slots, a queue of "
           f"{options.mock_queue}, speed {options.mock_speed}: {predicted.success:.1%} whole, "
           f"{predicted.first_s:.1f} s to the first token ({predicted.refused:.1%} refused for want "
-          f"of a place); wanted {peak.TARGET_SUCCESS:.0%} and {peak.TARGET_FIRST_S} s.", flush=True)
+          f"of a place); wanted {peak.TARGET_SUCCESS:.0%} and {peak.TARGET_FIRST_S} s.")
+    floor = peak.best_possible(trace, schedule, options.mock_speed)
+    print(f"A gateway that knew all bad times beforehand: {floor:.2f} s to the first token.", flush=True)
 
 
 def check_calibration(rows):
@@ -232,7 +234,7 @@ def main():
     schedule = peak.draw_schedule(options.seed, options.seconds, len(UPSTREAMS))
     options.mock_speed, options.mock_queue, predicted = \
         peak.calibrate(trace, schedule[0], options.seed)
-    describe(schedule, options, predicted)
+    describe(trace, schedule, options, predicted)
     rows, left_out = {}, {}
     for one in options.contestants:
         if peers.missing(one):

@@ -128,6 +128,16 @@ def calibration_meets_both_aims():
     near(seen.first_s, peak.TARGET_FIRST_S, 0.05)
 
 
+def the_best_possible_waits_for_a_good_upstream_with_a_free_slot():
+    alone = first_token_alone(100)
+    near(peak.best_possible([(0.02, 100, 5)], [[(0, 9)], []], 1.0), alone, 0.01)
+    # Bad everywhere until the ninth second.
+    near(peak.best_possible([(1.0, 100, 5)], [[(0, 9)], [(0, 9)]], 1.0), 8 + alone, 0.01)
+    one, two = [peak.best_possible([(0.02, 100, 50)] * 2, [[]] * n, 1.0, slots=1) for n in (1, 2)]
+    near(two, alone, 0.01)
+    assert one > 5 * two
+
+
 def random_errors_add_up_to_their_share():
     rates = [float(rule.split(":")[1]) for rule in random_errors.faults(0.05)]
     near(1 - (1 - rates[0]) * (1 - rates[1]), 0.05, 1e-4)
