@@ -19,7 +19,7 @@
 
 #include "policy/brain.h"
 
-#define UB_FLIGHT_VERSION 6
+#define UB_FLIGHT_VERSION 7
 
 struct ub_flight;
 

@@ -183,6 +183,12 @@ static enum ub_error get_error(struct ub_flight_in *in)
 
 #define LEFT(X) X(error, left)
 
+#define LOAD(X)           \
+    X(u16, load.upstream) \
+    X(u32, load.running)  \
+    X(u32, load.waiting)  \
+    X(real, load.kv)
+
 #define PROBED(X)           \
     X(u16, probed.upstream) \
     X(u8, probed.ok)
@@ -406,6 +412,9 @@ void ub_flight_put_event(struct ub_flight_out *out, const struct ub_event *it)
     case UB_EV_PROBED:
         PROBED(PUT)
         break;
+    case UB_EV_LOAD:
+        LOAD(PUT)
+        break;
     case UB_EV_FIRST_PAYLOAD:
     case UB_EV_PROGRESS:
     case UB_EV_WOKEN:
@@ -420,7 +429,7 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
                          struct ub_event *it)
 {
     uint8_t type = get_u8(in);
-    in->failed |= type > UB_EV_QUEUED;
+    in->failed |= type > UB_EV_LOAD;
     if (in->failed) {
         return false;
     }
@@ -444,6 +453,9 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
         break;
     case UB_EV_PROBED:
         PROBED(GET)
+        break;
+    case UB_EV_LOAD:
+        LOAD(GET)
         break;
     case UB_EV_FIRST_PAYLOAD:
     case UB_EV_PROGRESS:

@@ -36,6 +36,9 @@
 #define UB_NO_TENANT    UINT16_MAX
 #define UB_PREFIX_MARKS 32 /* hashes of the prompt's beginnings, see ub_arrival.prefix */
 
+/* How often a body asks engines for their load; the brain goes by it for three times as long. */
+#define UB_LOAD_PERIOD_NS UB_SECOND
+
 struct ub_brain;
 
 /* Sizes of the block; it is touched only as far as it is used, so generous bounds cost no memory.
@@ -72,6 +75,7 @@ enum ub_event_type {
     UB_EV_ANSWERED,      /* an attempt has said all of its answer, only the proper end is missing
                             (again: and we could not listen since) */
     UB_EV_QUEUED, /* an attempt's upstream has let it in, and so far only says that it waits */
+    UB_EV_LOAD,   /* an engine says how many requests it has, ours and those of others */
 };
 
 /* ARRIVED */
@@ -127,6 +131,11 @@ struct ub_event {
             uint16_t upstream;
             bool ok;
         } probed;
+        struct {
+            uint16_t upstream;
+            uint32_t running, waiting;
+            double kv; /* share of its memory in use, 0..1 */
+        } load;
     };
 };
 
@@ -269,6 +278,10 @@ struct ub_target_facts {
     uint32_t concurrency;     /* 0 = not known */
     double learned;           /* how many it takes well; 0 = as many as came so far */
     uint64_t tokens_inflight; /* of this target */
+    bool load_known;          /* an engine has said lately... */
+    uint32_t others;          /* ...how many requests it has that are not ours... */
+    uint32_t waiting;         /* ...how many of all wait there... */
+    double kv;                /* ...and how full its memory is */
     ub_ns first_payload_ns;   /* learned, for a short prompt; 0 = no sample yet */
     ub_ns response_ns;        /* mean time of complete answers */
     ub_ns deadline_ns;        /* learned deadline to the first payload, for a short prompt */

@@ -7,6 +7,7 @@
 #define DUE_AFTER_NS  (5 * UB_SECOND)
 #define DUE_MEMORY_NS UB_MINUTE /* after this long without a failure nobody is due any more */
 #define DUE_ERRORS    0.01
+#define KV_FULL       0.8  /* as llm-d; beyond, the expected time grows up to twice as long */
 #define EXPLORE_SHARE 0.01 /* of prefix matches go elsewhere, so that others stay warm (llm-d) */
 
 /* Members that may have the request now, and what stands in the way of the others. */
@@ -100,6 +101,22 @@ static ub_ns warm_since(const struct upstream *upstream, const struct target *ta
     return ub_ns_max(upstream->since, target->breaker.closed_at);
 }
 
+/* Of others we know the number only: each counts as much as this request does. A queue costs its
+ * time, also before somebody of ours has stood in it; and where the memory is nearly full somebody is
+ * about to be thrown out and computed again. */
+static void add_load(struct ub_candidate *c, const struct load *load, const struct request *request,
+                     const struct target *target)
+{
+    double wait_ns = load_wait_ns(load, target);
+    c->tokens += (uint64_t)load->others * request->own_tokens;
+    if (wait_ns > (double)c->expect_ns) {
+        c->expect_ns = (ub_ns)wait_ns;
+    }
+    if (load->kv > KV_FULL) {
+        c->expect_ns += (ub_ns)((double)c->expect_ns * (load->kv - KV_FULL) / (1.0 - KV_FULL));
+    }
+}
+
 /* Only what the algorithm reads: the rest costs time. */
 static struct ub_candidate candidate_of(const struct ub_brain *brain, const struct field *field,
                                         uint32_t at, enum ub_balance kind)
@@ -110,8 +127,9 @@ static struct ub_candidate candidate_of(const struct ub_brain *brain, const stru
     if (kind == UB_BALANCE_ROUND_ROBIN) {
         return c;
     }
+    const struct load *load = load_of(upstream, field->now);
     c.warmth = ub_balance_warmth(warm_since(upstream, target), field->now);
-    c.inflight = upstream->inflight;
+    c.inflight = load_with_others(upstream, field->now);
     if (kind == UB_BALANCE_LEAST_REQUEST) {
         return c;
     }
@@ -120,6 +138,9 @@ static struct ub_candidate candidate_of(const struct ub_brain *brain, const stru
     c.error_share = error_share_of(target, field->now);
     if (kind == UB_BALANCE_ADAPTIVE) {
         c.expect_ns = ub_pace_expect(&target->pace, field->request->prompt_tokens, field->now);
+    }
+    if (load != NULL) {
+        add_load(&c, load, field->request, target);
     }
     return c;
 }
@@ -147,6 +168,13 @@ static bool is_due(const struct target *target, ub_ns now)
     bool failed = target->error_share > DUE_ERRORS && now - target->error_at < DUE_MEMORY_NS;
     bool back = target->breaker.closed_at != 0 && now - target->breaker.closed_at < DUE_MEMORY_NS;
     return (failed || back) && now - target->started_at >= DUE_AFTER_NS;
+}
+
+/* The engine itself says so: there is nothing to find out. */
+static bool has_queue(const struct upstream *upstream, ub_ns now)
+{
+    const struct load *load = load_of(upstream, now);
+    return load != NULL && load->waiting > 0;
 }
 
 static void consider(const struct ub_brain *brain, struct field *field, uint32_t member, bool panic)
@@ -180,7 +208,8 @@ static void consider(const struct ub_brain *brain, struct field *field, uint32_t
     if (says == UB_BREAKER_TRY && field->trial == 0) {
         field->trial = index;
     }
-    if (says == UB_BREAKER_GO && field->due == 0 && is_due(target, field->now)) {
+    if (says == UB_BREAKER_GO && field->due == 0 && is_due(target, field->now) &&
+        !has_queue(upstream_of(brain, target->upstream), field->now)) {
         field->due = index;
     }
     if (says == UB_BREAKER_GO || panic) {
@@ -194,7 +223,7 @@ static void survey(const struct ub_brain *brain, struct field *field, bool panic
     for (uint32_t m = 0; m < field->tier->count; m++) {
         const struct target *target = target_of(brain, field->tier->target[m]);
         field->open += target->breaker.open_until != 0;
-        field->inflight += upstream_of(brain, target->upstream)->inflight;
+        field->inflight += load_with_others(upstream_of(brain, target->upstream), field->now);
     }
     for (uint32_t m = 0; m < field->tier->count; m++) {
         consider(brain, field, m, panic);
@@ -239,8 +268,8 @@ static bool takes(const struct ub_brain *brain, const struct field *field, int a
         return false;
     }
     const struct target *target = target_of(brain, field->target[at]);
-    return ub_affinity_fits(upstream_of(brain, target->upstream)->inflight, field->inflight,
-                            field->tier->count) &&
+    uint32_t inflight = load_with_others(upstream_of(brain, target->upstream), field->now);
+    return ub_affinity_fits(inflight, field->inflight, field->tier->count) &&
            stays(brain, field, (uint32_t)at, saved_tokens);
 }
 

@@ -29,6 +29,7 @@ bool ub_brain_target(const struct ub_brain *brain, uint16_t upstream_slot, uint1
     struct ub_model_policy policy =
         model->route != 0 ? route_of(brain, model->route)->policy : ub_model_policy_default();
     double errors = error_share_of(target, now);
+    const struct load *load = load_of(upstream, now);
     *out = (struct ub_target_facts){
         .state = state_of(upstream, target),
         .ejected_for = (enum ub_error)target->breaker.why,
@@ -36,6 +37,10 @@ bool ub_brain_target(const struct ub_brain *brain, uint16_t upstream_slot, uint1
         .concurrency = upstream->concurrency,
         .learned = upstream->gradient.limit,
         .tokens_inflight = target->tokens,
+        .load_known = load != NULL,
+        .others = load == NULL ? 0 : load->others,
+        .waiting = load == NULL ? 0 : load->waiting,
+        .kv = load == NULL ? 0 : load->kv,
         .first_payload_ns = ub_pace_expect(&target->pace, 0, now),
         .response_ns = (ub_ns)target->pace.response_ns,
         .deadline_ns = ub_pace_deadline(&target->pace, 0, policy.first_token_min_ns,

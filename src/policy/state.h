@@ -31,6 +31,13 @@
 #define ATTEMPTS_MAX 16 /* per request; the configuration allows no more */
 #define ACTIONS_MAX  8  /* of one request, not drained yet: see queue_action in life.c */
 
+struct load {
+    ub_ns at; /* 0: it says nothing */
+    uint32_t running, waiting;
+    uint32_t others; /* beside what we had there at that instant */
+    double kv;
+};
+
 struct upstream {
     uint64_t key;
     uint32_t concurrency;
@@ -42,6 +49,7 @@ struct upstream {
     bool probe_queued;
     ub_ns since;             /* for slow start: when it joined; 0 = at the beginning */
     struct ub_budget budget; /* for extra attempts here, of all models */
+    struct load load;        /* what the engine says, and others want of it */
     bool learns;             /* how many it takes, where `concurrency` is not known */
     struct ub_gradient gradient;
     uint8_t streak; /* slots in a row that a class got from the line while a lower one starved */
@@ -383,6 +391,19 @@ void adopt_quota(struct ub_quota *quota, struct meter *meter, const struct ub_qu
                  ub_ns now);
 /* Do the clients of its tenant retry little enough for this one to be told to? */
 bool may_return(struct ub_brain *brain, const struct request *request, ub_ns now);
+
+/* load.c: what engines say about themselves. Lately, else NULL: an old figure is worse than none. */
+void load_told(struct ub_brain *brain, const struct ub_event *event);
+const struct load *load_of(const struct upstream *upstream, ub_ns now);
+/* Requests there, those of others included. */
+static inline uint32_t load_with_others(const struct upstream *upstream, ub_ns now)
+{
+    const struct load *load = upstream->load.at == 0 ? NULL : load_of(upstream, now);
+    uint64_t sum = upstream->inflight + (load == NULL ? 0ull : load->others);
+    return sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
+}
+/* What its queue will cost, at the pace at which `target` has answered; 0: nobody waits. */
+double load_wait_ns(const struct load *load, const struct target *target);
 
 /* choose.c: where the next attempt of a request may go. */
 struct choice {

@@ -52,6 +52,8 @@ struct ub_sim_upstream {
 
     struct ub_engine *engine; /* tells the times instead of the above; NULL: none */
     ub_ns engine_at;          /* end of its step, in the agenda */
+    bool tells_load;          /* it has a page about its load */
+    uint32_t kv_tokens;
 
     /* What goes wrong: `fault` with this share of attempts (0 = all of them), for the next
      * `fault_left` attempts (0 = for ever), only during episodes when there are any. */

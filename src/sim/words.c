@@ -32,6 +32,11 @@ void ub_words_event(struct ub_buf *out, const struct ub_names *names, const stru
         names->upstream(names->user, out, event->probed.upstream);
         ub_buf_add_text(out, event->probed.ok ? " good" : " bad");
         return;
+    case UB_EV_LOAD:
+        names->upstream(names->user, out, event->load.upstream);
+        ub_buf_printf(out, " runs %u, %u wait, %.0f %% full", event->load.running,
+                      event->load.waiting, 100 * event->load.kv);
+        return;
     default:
         break;
     }

@@ -374,6 +374,9 @@ static void happen(struct ub_world *w, const struct ub_entry *entry)
     case UB_HAP_ENGINE:
         ub_world_engine_step(w, entry->who);
         break;
+    case UB_HAP_LOAD:
+        ub_world_engine_load(w, entry->who);
+        break;
     case UB_HAP_PROBED:
         probed(w, (uint16_t)entry->who);
         break;

@@ -2,15 +2,26 @@
  * the same engine: their sequences belong to nobody here. */
 #include "sim/world_inside.h"
 
+static void ask_for_load(struct ub_world *w, uint32_t upstream, ub_ns at)
+{
+    struct ub_entry entry = {.at = at, .what = UB_HAP_LOAD, .who = upstream};
+    if (!ub_agenda_add(&w->agenda, entry)) {
+        ub_world_fail(w, "no memory for the agenda");
+    }
+}
+
 void ub_world_engine(struct ub_world *w, const char *name, const struct ub_engine_profile *profile,
                      uint32_t waiting_max)
 {
     struct ub_sim_upstream *u = ub_world_upstream_named(w, name);
     u->engine = ub_engine_new(profile, waiting_max);
     u->engine_at = UB_NEVER;
+    u->kv_tokens = profile->kv_tokens;
     if (u->engine == NULL) {
         ub_world_fail(w, "no memory for an engine");
+        return;
     }
+    ask_for_load(w, (uint32_t)(u - w->upstream), w->now);
 }
 
 /* The end of its running step goes into the agenda, once. */
@@ -88,4 +99,21 @@ void ub_world_engine_step(struct ub_world *w, uint32_t upstream)
         }
     }
     plan(w, u);
+}
+
+/* What the gateway reads on its /metrics page, as often. */
+void ub_world_engine_load(struct ub_world *w, uint32_t upstream)
+{
+    const struct ub_sim_upstream *u = &w->upstream[upstream];
+    uint16_t slot = ub_brain_upstream(w->brain, u->key);
+    struct ub_engine_load load = ub_engine_load(u->engine);
+    if (u->tells_load && slot != UB_NO_UPSTREAM) {
+        struct ub_event event = {.type = UB_EV_LOAD};
+        event.load.upstream = slot;
+        event.load.running = load.running;
+        event.load.waiting = load.waiting;
+        event.load.kv = u->kv_tokens == 0 ? 0 : (double)load.kv_tokens / u->kv_tokens;
+        ub_world_say(w, &event);
+    }
+    ask_for_load(w, upstream, w->now + UB_LOAD_PERIOD_NS);
 }

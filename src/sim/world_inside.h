@@ -16,6 +16,7 @@ enum ub_happening {                 /* ub_entry.what; `who` is... */
                     UB_HAP_WORD,    /* ...an attempt */
                     UB_HAP_PROBED,  /* ...an upstream */
                     UB_HAP_ENGINE,  /* ...an upstream whose engine ends a step */
+                    UB_HAP_LOAD,    /* ...an upstream whose engine is asked for its load */
 };
 
 enum ub_stage { /* what an attempt's next entry is */
@@ -116,6 +117,7 @@ void ub_world_request_over(struct ub_world *world, struct ub_sim_request *reques
 /* world_engine.c: the attempt goes to the upstream's engine; false: its queue is full. */
 bool ub_world_engine_add(struct ub_world *world, struct ub_sim_attempt *attempt);
 void ub_world_engine_step(struct ub_world *world, uint32_t upstream);
+void ub_world_engine_load(struct ub_world *world, uint32_t upstream);
 
 /* world_attempt.c */
 void ub_world_attempt_start(struct ub_world *world, const struct ub_action *action);

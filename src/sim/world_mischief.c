@@ -18,6 +18,16 @@ static void unasked_probe(struct ub_world *w, struct ub_random *random)
     ub_world_say(w, &event);
 }
 
+static void wild_load(struct ub_world *w, struct ub_random *random)
+{
+    struct ub_event event = {.type = UB_EV_LOAD};
+    event.load.upstream = (uint16_t)ub_random_below(random, w->options.limits.upstreams + 1);
+    event.load.running = ub_random_below(random, 2) == 0 ? UINT32_MAX : ub_random_below(random, 9);
+    event.load.waiting = ub_random_below(random, 2) == 0 ? UINT32_MAX : ub_random_below(random, 9);
+    event.load.kv = 2 * ub_random_unit(random);
+    ub_world_say(w, &event);
+}
+
 static bool runs(const struct ub_world *w, const struct ub_sim_request *r, uint8_t attempt)
 {
     for (size_t i = 0; i < UB_COUNT(r->running); i++) {
@@ -69,12 +79,15 @@ static void late_word(struct ub_world *w, struct ub_random *random)
 
 void ub_world_mischief(struct ub_world *w, struct ub_random *random)
 {
-    switch (ub_random_below(random, 4)) {
+    switch (ub_random_below(random, 5)) {
     case 0:
         needless_wake(w, random);
         break;
     case 1:
         unasked_probe(w, random);
+        break;
+    case 2:
+        wild_load(w, random);
         break;
     default:
         late_word(w, random);
