@@ -104,6 +104,8 @@ void ub_attempt_end(struct ub_attempt *attempt, enum ub_error error)
     if (error != UB_ERR_OK) {
         ub_grace_look(attempt); /* both may come in one read */
     }
+    bool sealed = ub_resume_is_sealed(attempt);
+    ub_resume_hand_over(attempt); /* who goes on may be asked at once */
     attempt->relay.error = error;
     attempt->mute = true;
     note_end(attempt, error);
@@ -112,7 +114,8 @@ void ub_attempt_end(struct ub_attempt *attempt, enum ub_error error)
                                                           .not_before = attempt->not_before,
                                                           .tokens_in = usage->input,
                                                           .tokens_out = usage->output,
-                                                          .tokens_cached = usage->cached}});
+                                                          .tokens_cached = usage->cached,
+                                                          .sealed = sealed}});
     ub_attempt_mute(attempt);
 }
 
@@ -183,10 +186,16 @@ void ub_attempt_start(struct ub_request *request, const struct ub_action *action
     ub_relay_init(&attempt->relay, site->config->dialect, !request->wants_usage,
                   request->worker->parts);
     request->attempts = attempt;
-    request->calls++;
     struct ub_ask ask;
     ub_ask_write(&ask, request, site);
-    ub_resume_keep(attempt);
+    if (!action->resume) {
+        ub_resume_keep(attempt);
+    } else if (!ub_resume_ask(attempt, &ask)) {
+        attempt->call_over = true; /* there is none */
+        ub_attempt_end(attempt, UB_ERR_SEALED);
+        return;
+    }
+    request->calls++;
     ub_call_start(&attempt->call, ub_view_origin(request->view, site), &ask.request);
 }
 
@@ -336,9 +345,14 @@ void ub_attempt_forward(struct ub_attempt *attempt)
 {
     struct ub_request *request = attempt->request;
     attempt->forwarded = true;
+    if (request->speaker != NULL) {
+        ub_settle_loser(request->speaker); /* it broke, and never said what it used */
+    }
     request->speaker = attempt;
     request->spoke = attempt->site;
-    request->payload_at = ub_attempt_now(attempt);
+    if (request->payload_at == 0) {
+        request->payload_at = ub_attempt_now(attempt);
+    }
     if (attempt->complete || request->exchange == NULL) {
         return; /* FINISH follows, and then all of it goes out at once */
     }
@@ -353,6 +367,9 @@ void ub_attempt_forward(struct ub_attempt *attempt)
     }
     ub_attempt_pass(attempt, &held, 1);
     ub_hold_let_go(attempt);
+    if (request->full) { /* perhaps since the one before it */
+        ub_call_pause(&attempt->call);
+    }
 }
 
 void ub_attempt_finish(struct ub_attempt *attempt)

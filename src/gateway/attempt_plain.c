@@ -25,6 +25,9 @@ void ub_attempt_on_plain(struct ub_attempt *attempt, struct ub_slice chunk)
     bool room = ub_budget_has_room(&attempt->request->worker->gateway->budget);
     if (attempt->held.failed) {
         ub_attempt_end(attempt, UB_ERR_NO_MEMORY);
+    } else if (attempt->held.len > (room ? UB_HELD_MAX : UB_HELD_MIN) &&
+               attempt->relay.rejoin != NULL) {
+        ub_attempt_end(attempt, UB_ERR_BAD_ANSWER); /* nothing that a stream can go on with */
     } else if (attempt->held.len > (room ? UB_HELD_MAX : UB_HELD_MIN)) {
         ub_openai_usage_at_begin(ub_buf_slice(&attempt->held), attempt->relay.dialect,
                                  &attempt->relay.usage);

@@ -126,7 +126,7 @@ static enum ub_relay_found rejoined(struct ub_relay *relay, enum ub_rejoin_found
         add_part(relay, ub_buf_slice(&relay->rewritten));
         return next == UB_RELAY_MORE ? UB_RELAY_FLUSH : next;
     case UB_REJOIN_DIVERGED:
-        return broken(relay, UB_ERR_BAD_ANSWER, "the continuation says something else");
+        return broken(relay, UB_ERR_DIVERGED, "the continuation says something else");
     case UB_REJOIN_NO_MEMORY:
         break;
     }

@@ -69,8 +69,9 @@ static bool has_room(struct ub_delivered *delivered, size_t len)
 
 static void keep_text(struct ub_delivered *delivered, const struct ub_openai_chunk *chunk)
 {
-    delivered->events++;
     delivered->reasons = chunk->content.len == 0;
+    delivered->events += !delivered->reasons;
+    delivered->reasoning_events += delivered->reasons;
     if (has_room(delivered, chunk->content.len + chunk->reasoning.len)) {
         ub_unescape_add(&delivered->reasoning_half, chunk->reasoning, &delivered->reasoning);
         ub_unescape_add(&delivered->content_half, chunk->content, &delivered->content);
@@ -143,10 +144,21 @@ enum ub_resume_way ub_delivered_way(const struct ub_delivered *delivered,
     return ub_resume_way(asked, delivered->began, to, ub_delivered_text(delivered).len > 0);
 }
 
+static uint32_t tokens(size_t bytes, uint32_t events)
+{
+    size_t by_bytes = bytes / TOKEN_BYTES;
+    return by_bytes > events ? (uint32_t)by_bytes : events;
+}
+
+uint32_t ub_delivered_content_tokens(const struct ub_delivered *delivered)
+{
+    return tokens(delivered->content.len, delivered->events);
+}
+
 uint32_t ub_delivered_tokens(const struct ub_delivered *delivered)
 {
-    size_t by_bytes = (delivered->content.len + delivered->reasoning.len) / TOKEN_BYTES;
-    return by_bytes > delivered->events ? (uint32_t)by_bytes : delivered->events;
+    return ub_delivered_content_tokens(delivered) +
+           tokens(delivered->reasoning.len, delivered->reasoning_events);
 }
 
 static struct ub_slice face_part(const struct ub_delivered *delivered, size_t at, size_t len)

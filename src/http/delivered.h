@@ -18,7 +18,8 @@ struct ub_delivered {
     struct ub_buf reasoning;
     struct ub_buf face; /* id, created and model as the first event wrote them, one after another */
     uint16_t id_len, created_len, model_len; /* 0: it had none, or one that is absurdly long */
-    uint32_t events;                         /* that had text */
+    uint32_t events;                         /* that had content */
+    uint32_t reasoning_events;               /* that had reasoning alone */
     size_t max;
     enum ub_dialect began; /* of the upstream where the stream began */
     bool has_face;
@@ -58,7 +59,9 @@ struct ub_slice ub_delivered_text(const struct ub_delivered *delivered);
 enum ub_resume_way ub_delivered_way(const struct ub_delivered *delivered,
                                     const struct ub_scan_fields *asked, enum ub_dialect to);
 
-/* Tokens, estimated: one for each event, more where events clearly held several. */
+/* Tokens, estimated: one for each event, more where events clearly held several. Those of the
+ * content, and those of the reasoning as well. */
+uint32_t ub_delivered_content_tokens(const struct ub_delivered *delivered);
 uint32_t ub_delivered_tokens(const struct ub_delivered *delivered);
 
 struct ub_slice ub_delivered_id(const struct ub_delivered *delivered);

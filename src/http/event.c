@@ -38,6 +38,8 @@ static void read_usage(struct reader *reader)
             places->prompt_tokens = span;
         } else if (ub_slice_is(key, "completion_tokens")) {
             places->completion_tokens = span;
+        } else if (ub_slice_is(key, "total_tokens")) {
+            places->total_tokens = span;
         }
     }
     places->usage =

@@ -16,6 +16,7 @@ struct ub_event_places { /* of values; both 0: not there */
     struct ub_span usage;         /* an object, with its braces... */
     struct ub_span prompt_tokens; /* ...and numbers in it */
     struct ub_span completion_tokens;
+    struct ub_span total_tokens;
     struct ub_span content; /* of the first choice's delta; any value */
     struct ub_span reasoning[2];
     uint32_t choices;

@@ -11,6 +11,7 @@ void ub_rejoin_init(struct ub_rejoin *rejoin, struct ub_delivered *delivered,
     *rejoin = (struct ub_rejoin){
         .delivered = delivered,
         .before = ub_delivered_tokens(delivered),
+        .content = ub_delivered_content_tokens(delivered),
     };
     ub_seam_init(&rejoin->seam, ub_buf_slice(&delivered->content), way == UB_RESUME_BY_RESTART,
                  ub_seam_proof(dialect));
@@ -28,6 +29,7 @@ void ub_rejoin_close(struct ub_rejoin *rejoin)
 struct numbers {
     char prompt[UB_DIGITS_MAX];
     char completion[UB_DIGITS_MAX];
+    char total[UB_DIGITS_MAX];
     char label[80];
 };
 
@@ -46,23 +48,23 @@ static void edit_face(struct ub_edits *edits, const struct ub_event_places *plac
     replace(edits, places->model, ub_delivered_model(delivered));
 }
 
-/* What was delivered before moves from the prompt to the completion; the total stays. */
+/* The content that was delivered before moves from the prompt to the completion. */
 static void edit_usage(struct ub_edits *edits, const struct ub_rejoin *rejoin,
                        const struct ub_event_places *places, const struct ub_openai_usage *usage,
                        struct numbers *numbers)
 {
-    uint32_t before = rejoin->before;
     if (places->usage.end == 0 || rejoin->seam.verdict == UB_SEAM_RESTART) {
         return;
     }
-    before = usage->input < before ? usage->input : before;
-    replace(edits, places->prompt_tokens, ub_digits(usage->input - before, numbers->prompt));
-    replace(edits, places->completion_tokens,
-            ub_digits((uint64_t)usage->output + before, numbers->completion));
+    uint64_t prompt = usage->input > rejoin->content ? usage->input - rejoin->content : 0;
+    uint64_t completion = (uint64_t)usage->output + rejoin->before;
+    replace(edits, places->prompt_tokens, ub_digits(prompt, numbers->prompt));
+    replace(edits, places->completion_tokens, ub_digits(completion, numbers->completion));
+    replace(edits, places->total_tokens, ub_digits(prompt + completion, numbers->total));
     bool members = places->prompt_tokens.end != 0 || places->completion_tokens.end != 0;
     int len = snprintf(numbers->label, sizeof numbers->label,
                        "%s\"unbusy\":{\"resumed\":true,\"estimated_tokens\":%u}",
-                       members ? "," : "", before);
+                       members ? "," : "", rejoin->before);
     if (members) {
         ub_edits_insert(edits, places->usage.end - 1,
                         (struct ub_slice){numbers->label, (size_t)len});

@@ -9,8 +9,9 @@
  *     usage                   one sum: what was delivered counts as said, not as asked
  *
  * The usage of a continuation counts the delivered text as prompt. The broken attempt never said
- * its own, so its tokens are estimated, moved from prompt to completion, and marked: "unbusy":
- * {"resumed":true,"estimated_tokens":N}. A restart said all of it again and needs no sum.
+ * its own, so its tokens are estimated, moved from prompt to completion (those of its reasoning are
+ * added), and marked: "unbusy":{"resumed":true,"estimated_tokens":N}. A restart said all of it again
+ * and needs no sum.
  *
  * What goes out is added to `delivered`, so a stream can be resumed more than once.
  */
@@ -31,7 +32,8 @@ struct ub_rejoin {
     struct ub_delivered *delivered; /* lent */
     struct ub_seam seam;
     struct ub_unescape half;
-    uint32_t before; /* tokens that were delivered before this attempt, estimated */
+    uint32_t before;  /* tokens that were delivered before this attempt, estimated... */
+    uint32_t content; /* ...and those of them that are in its prompt */
     struct ub_buf fresh;
     struct ub_buf text;   /* of one event, unescaped; then escaped */
     struct ub_buf joined; /* one event's data */

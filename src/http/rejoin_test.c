@@ -117,6 +117,13 @@ static const struct {
      OUT("'content':' is'") "{'id':'old-1','object':'x','created':11,'model':'m','choices':[],"
                             "'usage':{'prompt_tokens':8,'completion_tokens':7,'total_tokens':15,"
                             "'unbusy':{'resumed':true,'estimated_tokens':2}}}\n"},
+    {"reasoning was never in its prompt",
+     {OLD("'reasoning_content':'Hm'"), OLD("'content':'The'"), OLD("'content':' server'")},
+     {NEW_USAGE},
+     UB_RESUME_BY_PREFILL,
+     "{'id':'old-1','object':'x','created':11,'model':'m','choices':[],'usage':{"
+     "'prompt_tokens':8,'completion_tokens':8,'total_tokens':16,"
+     "'unbusy':{'resumed':true,'estimated_tokens':3}}}\n"},
     {"a restart counted all of it",
      {OLD("'content':'The'")},
      {NEW("'content':'The end'"), NEW_USAGE},
@@ -311,7 +318,7 @@ static void test_tokens(void)
     deliver(&delivered, OLD("'content':'The'"));
     UB_CHECK(ub_delivered_tokens(&delivered) == 2, "one token for each event with text");
     deliver(&delivered, OLD("'content':' server is busy, but another one is not.'"));
-    UB_CHECK(ub_delivered_tokens(&delivered) == 7, "more where an event clearly holds several: %u",
+    UB_CHECK(ub_delivered_tokens(&delivered) == 8, "more where an event clearly holds several: %u",
              ub_delivered_tokens(&delivered));
     ub_delivered_close(&delivered);
 }
