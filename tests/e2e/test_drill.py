@@ -58,7 +58,7 @@ def test_our_own_gateway_fails_in_nothing(tmp_path, args, env):
     for (name, where, mode), one in cases.items():
         # Everything that can be rescued is, but streams that broke midway and a common bad time.
         may_be_safe = name in MIDWAY and mode == "stream" or name == "flapping"
-        assert one["verdict"] == one["best"] or may_be_safe, (name, where, mode, one)
+        assert one["verdict"] in (one["best"], "rescued") or may_be_safe, (name, where, mode, one)
     # The faults were really played: the sick one was asked, and somebody else after it.
     assert cases["503", "one", "stream"]["calls"] == 2 and cases["503", "all", "stream"]["calls"] > 2
     assert cases["content-refused", "one", "whole"]["calls"] == 1

@@ -57,9 +57,14 @@ def failed(error):
     return refused(502, error, *[error] * 3)
 
 
-def broken(error, text="part"):
-    """It had begun: an error in the stream, never a clean end, and nothing is tried again."""
-    return Sees("APIError", 0, "stream_broken", False, text, "bad", (("bad", error),))
+def broken(error):
+    """It had begun, and nobody can go on: an error in the stream, never a clean end."""
+    return Sees("APIError", 0, "stream_broken", False, "part", "bad", (("bad", error),) * 3)
+
+
+def continued(error, times=1):
+    """It had begun, and the good one goes on; the head still names the first."""
+    return Sees(upstream="bad", attempts=(("bad", error),) * times + (("good", "ok"),))
 
 
 def row(fault, alone, behind):
@@ -77,17 +82,19 @@ def instead(fault, error, outcome=failed):
     return row(fault, outcome(error), rescued(error))
 
 
+LATE = (refused(504, "deadline", "deadline"), refused(504, "late", "late"))
+
+
 def never(fault):
     """No payload ever comes. A stream is given up at the first-token deadline, or later when there
     is nobody else; an answer that is not streamed at half of the time, or all of it."""
-    return row(fault, (refused(504, "deadline", "deadline"), refused(504, "late", "late")),
-               rescued("late"))
+    return row(fault, LATE, rescued("late"))
 
 
 def midway(fault, error, whole=None, outcome=failed):
-    """What is not streamed is held back, and so is rescued also midway."""
+    """What is not streamed is held back, and so is rescued also midway; what is streamed goes on."""
     whole = whole or error
-    return row(fault, (outcome(whole), broken(error)), (rescued(whole), broken(error)))
+    return row(fault, (outcome(whole), broken(error)), (rescued(whole), continued(error)))
 
 
 OUT_OF_TIME = refused(504, "deadline", "deadline")
@@ -134,8 +141,9 @@ FAULTS = [
     never("silence"),
     never("half-open"),
     never("late;delay=60s"),
-    never("queued;every=50ms"),
-    never("storm;delay=60s"),
+    # Who says that it queues is not waited for: another one is asked beside it.
+    row("queued;every=50ms", LATE, (rescued("outrun"), rescued("late"))),
+    row("storm;delay=60s", LATE, (rescued("outrun"), rescued("late"))),
     harmless("late;delay=100ms"),
     harmless("storm;delay=100ms"),
 
@@ -146,13 +154,13 @@ FAULTS = [
     midway("malformed", "bad_answer"),
     midway("no-resource", "no_resource", outcome=busy),
     row("error-event", (failed("upstream_error"), broken("upstream_error")),
-        (rescued("upstream_error", 2), broken("upstream_error"))),
-    row("stall", (OUT_OF_TIME, broken("stalled")), (rescued("late"), broken("stalled"))),
+        (rescued("upstream_error", 2), continued("upstream_error", 2))),
+    row("stall", (OUT_OF_TIME, broken("stalled")), (rescued("late"), continued("stalled"))),
     row("stall-alive;every=50ms", (OUT_OF_TIME, broken("stalled")),
-        (rescued("late"), broken("stalled"))),
+        (rescued("late"), continued("stalled"))),
     harmless("drip;every=50ms"),
-    row("drip;every=5s", (OUT_OF_TIME, broken("stalled")), (rescued("late"), broken("stalled"))),
-    row("huge", (answered(), broken("bad_answer")), (answered(), broken("bad_answer"))),
+    row("drip;every=5s", (OUT_OF_TIME, broken("stalled")), (rescued("late"), continued("stalled"))),
+    row("huge", (answered(), broken("bad_answer")), (answered(), continued("bad_answer"))),
 
     # All of it was there, but nobody said so: the application has its answer, the upstream a mark.
     row("no-done", (answered(), answered(error="truncated")),
