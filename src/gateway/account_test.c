@@ -208,7 +208,7 @@ static void events(void)
         NULL};
     struct ub_stage stage = {0};
     ub_stage_actor(&stage, scripts);
-    ub_stage_open(&stage, "");
+    ub_stage_open(&stage, "models: [{name: m, resume: false}]\n");
     for (int i = 1; i <= 3; i++) {
         struct ub_guest guest = ub_guest_ask(stage.port, "/v1/chat/completions", "", TALK);
         UB_CHECK(UB_AWAIT(metric(&stage, "\nunbusy_stream_events_total ") == 2 * i),

@@ -186,8 +186,9 @@ static const struct {
 static void what_breaks_after_the_commit(void)
 {
     for (size_t i = 0; i < UB_COUNT(breaks); i++) {
-        struct ub_stage stage = stage_of(SCRIPTS(breaks[i].script), SCRIPTS(GOOD),
-                                         "models: [{name: m, tiers: [[a], [b]], stall: 150ms}]\n");
+        struct ub_stage stage =
+            stage_of(SCRIPTS(breaks[i].script), SCRIPTS(GOOD),
+                     "models: [{name: m, tiers: [[a], [b]], stall: 150ms, resume: false}]\n");
         struct ub_guest guest = ub_guest_ask(stage.port, CHAT, "", STREAM);
         const char *error =
             guest.body.ptr == NULL ? NULL : strstr(guest.body.ptr, "data: {\"error\"");
@@ -197,6 +198,28 @@ static void what_breaks_after_the_commit(void)
         UB_CHECK(error != NULL && error > guest.body.ptr + 2 && memcmp(error - 2, "\n\n", 2) == 0,
                  "%s: which stands by itself", breaks[i].name);
         UB_CHECK(ub_actor_requests(&stage, 1) == 0, "%s: and nobody else is asked", breaks[i].name);
+        ub_guest_free(&guest);
+        ub_stage_close(&stage);
+    }
+}
+
+/* However it breaks, the other one says all of it, and the client hears what it has not. */
+static void what_goes_on_elsewhere(void)
+{
+    static const char again[] =
+        "stream\nevent {\"id\":\"b\",\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n"
+        "event {\"id\":\"b\",\"choices\":[{\"delta\":{\"content\":\"hello\"}}]}\n"
+        "event {\"id\":\"b\",\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\ndone";
+    for (size_t i = 0; i < UB_COUNT(breaks); i++) {
+        struct ub_stage stage = stage_of(SCRIPTS(breaks[i].script), SCRIPTS(again),
+                                         "models: [{name: m, tiers: [[a], [b]], stall: 400ms,"
+                                         " retry: {attempts: 6, base: 5ms}}]\n");
+        struct ub_guest guest = ub_guest_ask(stage.port, CHAT, "", STREAM);
+        UB_CHECK(guest.status == 200 && guest.whole && has(guest.body.ptr, "data: " HE "\n\n") &&
+                     has(guest.body.ptr, "{\"content\":\"llo\"}") &&
+                     has(guest.body.ptr, "data: [DONE]\n\n") && !has(guest.body.ptr, "\"error\"") &&
+                     !has(guest.body.ptr, "hello"),
+                 "%s goes on elsewhere: %s", breaks[i].name, guest.body.ptr);
         ub_guest_free(&guest);
         ub_stage_close(&stage);
     }
@@ -434,6 +457,7 @@ int main(void)
     who_may_come_in();
     when_to_come_back();
     what_breaks_after_the_commit();
+    what_goes_on_elsewhere();
     a_big_answer_that_breaks();
     heartbeats();
     places_in_line();
