@@ -21,7 +21,13 @@ struct line {
     uint32_t root;    /* flows that wait, as a heap: the one that has got least comes first */
     uint32_t flows;   /* in the heap */
     uint32_t waiting; /* requests */
+    ub_ns served_at;  /* the latest one, or since when somebody waits here */
+    double gap_ns;    /* mean time between two that are served, since then */
+    uint32_t samples; /* that made it, up to LINE_SAMPLES_MAX */
 };
+
+#define LINE_SAMPLES     16 /* so many tell how fast a line moves */
+#define LINE_SAMPLES_MAX 32
 
 /* Its key in the heap is what it has got: tokens, an answer's twice. */
 struct flow {
@@ -66,6 +72,8 @@ struct outlook {
     ub_ns wait_ns;
 };
 struct outlook outlook_of(const struct ub_brain *brain, const struct request *request);
+/* Until those have a slot who wait now, whoever of them is served first; 0 = nobody knows. */
+ub_ns line_time(const struct ub_brain *brain, const struct request *request);
 ub_ns answer_time(const struct ub_brain *brain, uint16_t model); /* mean; 0 = nobody knows */
 bool is_in_sight(const struct ub_brain *brain, const struct request *request, ub_ns now);
 

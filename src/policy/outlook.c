@@ -6,6 +6,9 @@
  * (slots / mean time of an answer), added up over the upstreams that work; where several models wait
  * for one, each gets its equal share. Half a slot less: the running answers are on their way already.
  *
+ * While higher classes wait, too, a line that has stood for some slots is measured instead: its place in
+ * the class times the mean time between two that got a slot. That knows what else will come there.
+ *
  * It is an estimate, and an honest one in the mean: answers that are longer than usual, or upstreams
  * that fail, make it too short. Before the first answer has ended nothing is known, and nothing said.
  */
@@ -83,25 +86,42 @@ static uint32_t ahead_in_flow(const struct ub_brain *brain, const struct request
     return before < flow->waiting ? before : flow->waiting - 1;
 }
 
-struct outlook outlook_of(const struct ub_brain *brain, const struct request *request)
+/* `own`: of its flow, how many are served before it. */
+static struct outlook outlook_behind(const struct ub_brain *brain, const struct request *request,
+                                     const struct flow *flow, uint32_t own)
 {
     const struct model *model = model_for(brain, request);
     const struct line *line = &model->line[request->class];
-    const struct flow *flow = flow_of(brain, find_flow(brain, request));
     uint32_t higher = 0;
     for (uint8_t c = 0; c < request->class; c++) {
         higher += model->line[c].waiting;
     }
-    uint32_t own = ahead_in_flow(brain, request, flow);
     uint64_t turns = (uint64_t)(line->flows - (flow->waiting > 0)) * (own + 1ull);
     uint32_t others = line->waiting - flow->waiting;
     uint32_t place = own + (turns < others ? (uint32_t)turns : others) + 1;
     uint64_t guarded = (uint64_t)place * GUARD;
     uint64_t position = guarded < (uint64_t)place + higher ? guarded : (uint64_t)place + higher;
-    double rate = slot_rate(brain, request);
-    double wait_ns = rate > 0 ? ((double)position - 0.5) / rate : 0;
+    double wait_ns;
+    if (higher > 0 && line->samples >= LINE_SAMPLES) {
+        wait_ns = ((double)place - 0.5) * line->gap_ns;
+    } else {
+        double rate = slot_rate(brain, request);
+        wait_ns = rate > 0 ? ((double)position - 0.5) / rate : 0;
+    }
     return (struct outlook){.position = (uint32_t)position,
                             .wait_ns = wait_ns < (double)UB_HOUR ? (ub_ns)wait_ns : UB_HOUR};
+}
+
+struct outlook outlook_of(const struct ub_brain *brain, const struct request *request)
+{
+    const struct flow *flow = flow_of(brain, find_flow(brain, request));
+    return outlook_behind(brain, request, flow, ahead_in_flow(brain, request, flow));
+}
+
+ub_ns line_time(const struct ub_brain *brain, const struct request *request)
+{
+    const struct flow *flow = flow_of(brain, find_flow(brain, request));
+    return outlook_behind(brain, request, flow, flow->waiting).wait_ns;
 }
 
 /* Will it have a slot before its time for that is over, as far as we know? */

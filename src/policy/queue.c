@@ -28,6 +28,7 @@
 #include <assert.h>
 
 #define ANSWER_WEIGHT 2u
+#define PAUSE         8.0 /* times the mean */
 
 uint32_t used_tokens(uint32_t tokens_in, uint32_t tokens_out)
 {
@@ -127,7 +128,10 @@ static void begin_flow(struct ub_brain *brain, uint32_t index)
     node->key = node->key > line->clock ? node->key : line->clock;
     node->tie = brain->tickets++;
     line->root = ub_skew_add(skew_of(brain), line->root, index);
-    line->flows++;
+    if (line->flows++ == 0) {
+        line->served_at = brain->now;
+        line->samples = 0;
+    }
     flow->standing_since = brain->now;
 }
 
@@ -266,6 +270,19 @@ void leave_line(struct ub_brain *brain, struct request *request)
     }
 }
 
+/* One long pause, as of an outage, says little about the time after it; many of them do. */
+static void measure_line(struct line *line, ub_ns now)
+{
+    line->samples += line->samples < LINE_SAMPLES_MAX;
+    double gap_ns = (double)(now - line->served_at);
+    double mean_ns = line->samples == 1 ? 0 : line->gap_ns;
+    if (line->samples >= LINE_SAMPLES && gap_ns > PAUSE * mean_ns) {
+        gap_ns = PAUSE * mean_ns;
+    }
+    line->gap_ns = mean_ns + (gap_ns - mean_ns) / (double)line->samples;
+    line->served_at = now;
+}
+
 void leave_line_served(struct ub_brain *brain, struct request *request, uint16_t index)
 {
     if (!request->waits_in_line) {
@@ -278,6 +295,7 @@ void leave_line_served(struct ub_brain *brain, struct request *request, uint16_t
     uint32_t cost =
         used_tokens(request->prompt_tokens, request->own_tokens - request->prompt_tokens);
 
+    measure_line(line, brain->now);
     line->clock = line->clock > key ? line->clock : key;
     if (target->line_tokens > upstream->line_clock) {
         upstream->line_clock = target->line_tokens;

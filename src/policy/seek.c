@@ -36,7 +36,7 @@ static bool is_about_line(enum ub_reason reason)
 static ub_ns advice(const struct ub_brain *brain, const struct request *request,
                     enum ub_reason reason, ub_ns now, struct ub_random *random)
 {
-    ub_ns line_ns = is_about_line(reason) ? outlook_of(brain, request).wait_ns : 0;
+    ub_ns line_ns = is_about_line(reason) ? line_time(brain, request) : 0;
     if (line_ns > 0) {
         line_ns = ub_ns_clamp(line_ns, ADVICE_MIN_NS, ADVICE_MAX_NS / 5 * 4);
         return line_ns + (ub_ns)(0.25 * (double)line_ns * ub_random_unit(random));
