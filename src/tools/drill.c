@@ -1,7 +1,6 @@
 /* drill.c - `unbusy drill`: the command line, and what is printed. */
 #include "tools/drill.h"
 
-#include "base/ip.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "base/process.h"
@@ -23,11 +22,13 @@ struct texts {
     const char *file;
     const char *model;
     const char *live;
+    struct ub_option_texts mocks;
     struct ub_option_texts only;
     const char *html;
     bool json;
     bool list;
     bool full_time;
+    ub_ns limit_ns;
     uint32_t jobs;
 };
 
@@ -39,8 +40,7 @@ struct memory {
     struct ub_buf shortened;
     struct ub_buf names; /* of --only, zero-terminated */
     const char *only[NAMES_MAX + 1];
-    struct ub_origin_options live;
-    struct ub_buf target;
+    struct ub_drill_live live;
     sigset_t signals;
     bool interrupted;
 };
@@ -113,7 +113,11 @@ static int read_command_line(int argc, char **argv, struct texts *texts, struct 
         {"jobs", "N", UB_OPTION_COUNT, &texts->jobs, "so many drills at once (default 16)"},
         {"live", "URL", UB_OPTION_TEXT, &texts->live,
          "ask this service instead (http://HOST:PORT[/BASE]), which takes faults in the header "
-         "x-mock-fault"},
+         "x-mock-fault, or..."},
+        {"mock", "URL", UB_OPTION_TEXTS, &texts->mocks,
+         "...stands in front of these mocks, which then get the faults; repeatable"},
+        {"limit", "T", UB_OPTION_DURATION, &texts->limit_ns,
+         "--live: what has not ended by then never will (default 15s)"},
     };
     const struct ub_usage usage = {"drill", NULL, about, options, UB_COUNT(options), more};
     int code = ub_options_read(&usage, &argc, argv);
@@ -125,6 +129,11 @@ static int read_command_line(int argc, char **argv, struct texts *texts, struct 
     }
     if (texts->live != NULL && texts->file != NULL) {
         return ub_options_wrong(&usage, "--live asks a service as it is: it takes no --config");
+    }
+    if (texts->mocks.count > UB_DRILL_MOCKS_MAX ||
+        (texts->mocks.count > 0 && texts->live == NULL)) {
+        return ub_options_wrong(&usage, "--mock: at most %d, and only with --live",
+                                UB_DRILL_MOCKS_MAX);
     }
     return texts->list ? print_list() : read_only(&usage, texts, memory);
 }
@@ -207,27 +216,31 @@ static int prepare(const struct texts *texts, struct memory *memory)
 
 /* ---- against a service ---- */
 
-/* http://HOST[:PORT][/BASE] */
-static bool read_url(const char *url, struct memory *memory)
+static bool read_urls(const struct texts *texts, struct ub_drill_live *live)
 {
-    if (strncmp(url, "http://", 7) != 0) {
+    struct ub_slice base;
+    if (!ub_drill_url(texts->live, &live->service, &base)) {
         return false;
     }
-    struct ub_slice authority = {url + 7, strcspn(url + 7, "/")};
-    struct ub_slice base = ub_slice_of(authority.ptr + authority.len);
-    while (base.len > 0 && base.ptr[base.len - 1] == '/') {
-        base.len--;
+    ub_buf_add_slice(&live->target, base);
+    ub_buf_add_text(&live->target, base.len == 0 ? "/v1/chat/completions" : "/chat/completions");
+    for (uint32_t i = 0; i < texts->mocks.count; i++) {
+        if (!ub_drill_url(texts->mocks.list[i], &live->mock[i], &base)) {
+            return false;
+        }
     }
-    ub_buf_add_slice(&memory->target, base);
-    ub_buf_add_text(&memory->target, base.len == 0 ? "/v1/chat/completions" : "/chat/completions");
-    struct ub_slice port;
-    bool bracketed;
-    memory->live.port = 80;
-    memory->live.idle_max = 1;
-    memory->live.idle_ns = UB_SECOND;
-    return ub_host_split(authority, &memory->live.host, &port, &bracketed) &&
-           memory->live.host.len > 0 &&
-           (port.len == 0 || (ub_port_parse(port, &memory->live.port) && memory->live.port > 0));
+    live->mocks = texts->mocks.count;
+    return !live->target.failed;
+}
+
+static bool has_mocks(const struct ub_drill_live *live)
+{
+    struct ub_loop *loop = ub_loop_new();
+    bool good = loop != NULL && ub_drill_live_set(live, loop, NULL, false);
+    if (loop != NULL) {
+        ub_loop_free(loop);
+    }
+    return good;
 }
 
 /* A mock says 400 to a fault that it does not know. Whoever answers takes no orders from us, and
@@ -235,11 +248,11 @@ static bool read_url(const char *url, struct memory *memory)
 static bool takes_faults(const struct memory *memory)
 {
     struct ub_loop *loop = ub_loop_new();
-    struct ub_origin *origin = loop == NULL ? NULL : ub_origin_new(loop, &memory->live);
+    struct ub_origin *origin = loop == NULL ? NULL : ub_origin_new(loop, &memory->live.service);
     struct ub_buf body = {0};
     struct ub_drill_reply reply = {0};
     ub_drill_question_write(&body, memory->run.model, "unbusy drill", false, 1);
-    const struct ub_drill_question question = {.target = ub_buf_slice(&memory->target),
+    const struct ub_drill_question question = {.target = ub_buf_slice(&memory->live.target),
                                                .body = ub_buf_slice(&body),
                                                .fault = UB_LIT("no-such-fault"),
                                                .time_ns = 10 * UB_SECOND};
@@ -258,11 +271,11 @@ static bool takes_faults(const struct memory *memory)
 static int prepare_live(const struct texts *texts, struct memory *memory)
 {
     memory->run.model = texts->model != NULL ? texts->model : UB_DRILL_MODEL_ANY;
-    if (!read_url(texts->live, memory)) {
-        fputs("unbusy drill: --live: http://HOST[:PORT][/BASE] is needed\n", stderr);
+    if (!read_urls(texts, &memory->live)) {
+        fputs("unbusy drill: --live, --mock: http://HOST[:PORT][/BASE] is needed\n", stderr);
         return UB_EXIT_USAGE;
     }
-    if (!takes_faults(memory)) {
+    if (memory->live.mocks == 0 && !takes_faults(memory)) {
         fprintf(
             stderr,
             "unbusy drill: %s does not take faults in the header x-mock-fault: it is no 'unbusy "
@@ -270,10 +283,12 @@ static int prepare_live(const struct texts *texts, struct memory *memory)
             texts->live);
         return UB_EXIT_USAGE;
     }
+    if (!has_mocks(&memory->live)) {
+        fputs("unbusy drill: --mock: not all of them are there, and an 'unbusy mock'\n", stderr);
+        return UB_EXIT_USAGE;
+    }
     memory->run.live = &memory->live;
-    memory->run.live_target = ub_buf_slice(&memory->target);
-    const struct ub_model_policy policy = {.total_ns = 6 * UB_SECOND, .stall_ns = UB_SECOND};
-    bound_time(&memory->run, &policy);
+    memory->run.time_max_ns = texts->limit_ns;
     return UB_OPTIONS_GO;
 }
 
@@ -355,7 +370,7 @@ static int drill(const struct texts *texts, struct memory *memory)
     if (code != UB_OPTIONS_GO) {
         return code;
     }
-    memory->run.jobs = texts->jobs;
+    memory->run.jobs = memory->live.mocks > 0 ? 1 : texts->jobs; /* faults are for all */
     if (!ub_drill_run_plan(&memory->run, memory->only[0] == NULL ? NULL : memory->only)) {
         fputs("unbusy drill: out of memory\n", stderr);
         return UB_EXIT_FAILED;
@@ -373,7 +388,7 @@ static int drill(const struct texts *texts, struct memory *memory)
 
 int ub_cmd_drill(int argc, char **argv)
 {
-    struct texts texts = {.jobs = 16};
+    struct texts texts = {.jobs = 16, .limit_ns = 15 * UB_SECOND};
     struct memory memory = {.house = {.dead_fd = -1}};
     int code = read_command_line(argc, argv, &texts, &memory);
     if (code == UB_OPTIONS_GO) {
@@ -384,6 +399,6 @@ int ub_cmd_drill(int argc, char **argv)
     ub_config_release(memory.config);
     ub_buf_free(&memory.shortened);
     ub_buf_free(&memory.names);
-    ub_buf_free(&memory.target);
+    ub_buf_free(&memory.live.target);
     return code;
 }

@@ -39,9 +39,10 @@ struct ub_drill_answer {
     uint64_t answer_tokens;
     const char *wrong; /* the first breach of form, static text; NULL: none */
 
+    struct ub_buf body; /* what is no stream */
+
     char id[80]; /* private from here on */
     char model[256];
-    struct ub_buf body; /* what is no stream */
     struct ub_buf line;
     struct ub_buf data;
     bool in_event;

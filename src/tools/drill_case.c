@@ -8,6 +8,8 @@
 
 #define FLAPS_GAP_NS    (250 * UB_MS)
 #define LEFT_WITHIN_NS  UB_SECOND
+#define WELL_WITHIN_NS  (90 * UB_SECOND) /* cooldowns of a minute are common */
+#define AGAIN_NS        (500 * UB_MS)
 #define FIRST_WITHIN_NS UB_SECOND /* less than half of what a drip takes */
 
 /* Every question has a name of its own, by which the mocks know the case. */
@@ -79,7 +81,9 @@ static struct ub_drill_want want_of(const struct place *at, const struct expecte
         .first_max_ns = (bits & UB_DRILL_AT_ONCE) != 0 ? FIRST_WITHIN_NS : 0,
     };
     const struct ub_drill_house *house = at->run->house;
-    bool sick_speaks = at->one->all || house->count == 1 || at->run->calls_max < 2;
+    bool nobody_else =
+        house != NULL ? house->count == 1 || at->run->calls_max < 2 : at->run->live->mocks == 1;
+    bool sick_speaks = at->one->all || nobody_else;
     if ((bits & UB_DRILL_EMPTY) != 0 && sick_speaks) {
         want.text.len = 0;
         want.finish = "stop";
@@ -132,24 +136,43 @@ static enum ub_drill_verdict judge(const struct place *at, const struct expected
     return ub_drill_judge(&want, &seen, why);
 }
 
-/* Of our own mocks we know; a service is asked, and has to be well for that. */
-static bool learn_expected(const struct place *at, const struct ub_drill_question *like,
-                           struct expected *expected)
+/* True: a whole answer. */
+static bool ask_reference(const struct place *at, const struct ub_drill_question *like,
+                          struct expected *expected)
 {
-    uint64_t number = ub_drill_case_number(like->body, &expected->prompt_tokens);
-    if (at->run->house != NULL) {
-        ub_drill_house_text(number, &expected->text);
-        memcpy(expected->finish, "stop", sizeof "stop");
-        return !expected->text.failed;
-    }
     struct ub_drill_question question = *like;
     struct ub_drill_reply reply;
     question.fault = (struct ub_slice){NULL, 0};
     ub_drill_ask(at->loop, at->origin, &question, &reply);
+    ub_buf_clear(&expected->text);
     ub_buf_add_slice(&expected->text, ub_buf_slice(&reply.answer.text));
     memcpy(expected->finish, reply.answer.finish, sizeof expected->finish);
     ub_drill_answer_close(&reply.answer);
     return reply.end == UB_ERR_OK && reply.answer.status == 200 && expected->finish[0] != '\0';
+}
+
+/* Of our own mocks we know. A service is asked, and may need a while to be well again after the
+ * drill before. */
+static bool learn_expected(const struct place *at, const struct ub_drill_question *like,
+                           struct expected *expected)
+{
+    const struct ub_drill_run *run = at->run;
+    uint64_t number = ub_drill_case_number(like->body, &expected->prompt_tokens);
+    if (run->house != NULL) {
+        ub_drill_house_text(number, &expected->text);
+        memcpy(expected->finish, "stop", sizeof "stop");
+        return !expected->text.failed;
+    }
+    ub_ns limit_at = ub_clock_now() + (run->live->mocks > 0 ? WELL_WITHIN_NS : 0);
+    bool good = ub_drill_live_set(run->live, at->loop, NULL, false);
+    while (good && !ask_reference(at, like, expected)) {
+        good = ub_clock_now() < limit_at && !atomic_load(&run->stop);
+        ub_ns pause_until = ub_clock_now() + AGAIN_NS;
+        while (good && ub_clock_now() < pause_until) {
+            ub_loop_turn(at->loop, pause_until - ub_clock_now());
+        }
+    }
+    return good;
 }
 
 static void fail(struct ub_drill_case *one, const char *words)
@@ -160,18 +183,36 @@ static void fail(struct ub_drill_case *one, const char *words)
     ub_buf_add_text(&one->why, words);
 }
 
+/* What the upstreams were asked so far. False: it cannot be known, or not any more. */
+static bool count(const struct place *at, struct ub_drill_counts *counts)
+{
+    *counts = (struct ub_drill_counts){0};
+    if (at->run->house != NULL) {
+        counts->requests = counts->faults = ub_drill_script_calls(at->script);
+        return true;
+    }
+    return at->run->live->mocks > 0 &&
+           ub_drill_live_count(at->run->live, at->loop, at->one->drill, counts);
+}
+
 static void play_expected(const struct place *at, const struct ub_drill_question *question,
                           const struct expected *expected)
 {
+    struct ub_drill_case *one = at->one;
     struct ub_buf why = {0};
     struct ub_drill_reply reply;
-    uint32_t before = ub_drill_script_calls(at->script);
+    struct ub_drill_counts before, after;
+    one->counted = count(at, &before);
     ub_drill_ask(at->loop, at->origin, question, &reply);
-    uint32_t calls = ub_drill_script_calls(at->script) - before;
-    at->one->calls += calls;
-    if (!reply.stopped) {
+    one->counted = count(at, &after) && one->counted;
+    uint32_t calls = (uint32_t)(after.requests - before.requests);
+    one->calls += calls;
+    bool struck = at->run->house != NULL || !one->counted || after.faults > before.faults;
+    if (!struck) {
+        one->missed = true; /* the service went around the sick one: nothing was proved */
+    } else if (!reply.stopped) {
         enum ub_drill_verdict verdict = judge(at, expected, &reply, calls, &why);
-        note(at->one, verdict, &why, &reply);
+        note(one, verdict, &why, &reply);
     }
     ub_drill_answer_close(&reply.answer);
     ub_buf_free(&why);
@@ -185,20 +226,25 @@ static void play_request(const struct place *at, uint32_t number)
     struct expected expected = {.text = {0}};
     ub_drill_case_question(run, at->one, number, &body);
     struct ub_drill_question question = {
-        .target = run->house != NULL ? UB_LIT("/v1/chat/completions") : run->live_target,
+        .target =
+            run->house != NULL ? UB_LIT("/v1/chat/completions") : ub_buf_slice(&run->live->target),
         .body = ub_buf_slice(&body),
         .stream = at->one->stream,
         .leaves = (drill->bits & UB_DRILL_LEAVES) != 0,
         .time_ns = run->time_max_ns,
         .stop = &run->stop,
     };
-    if (run->house == NULL) {
+    if (run->house == NULL && run->live->mocks == 0) {
         question.fault = ub_slice_of(drill->sick);
     }
-    if (learn_expected(at, &question, &expected)) {
+    if (!learn_expected(at, &question, &expected)) {
+        if (!atomic_load(&run->stop)) {
+            fail(at->one, "no whole answer when nothing is wrong");
+        }
+    } else if (run->house == NULL && !ub_drill_live_set(run->live, at->loop, drill, at->one->all)) {
+        fail(at->one, "a mock does not take its fault");
+    } else {
         play_expected(at, &question, &expected);
-    } else if (!atomic_load(&run->stop)) {
-        fail(at->one, "no whole answer when nothing is wrong");
     }
     ub_buf_free(&body);
     ub_buf_free(&expected.text);
@@ -226,6 +272,9 @@ static void play_at(struct place *at, const struct ub_origin_options *options)
     at->origin = at->loop == NULL ? NULL : ub_origin_new(at->loop, options);
     if (at->origin != NULL) {
         play_requests(at);
+        if (at->run->house == NULL) {
+            ub_drill_live_set(at->run->live, at->loop, NULL, false); /* leaves no fault behind */
+        }
         ub_origin_free(at->origin);
     } else {
         fail(at->one, "out of memory or file descriptors");
@@ -275,6 +324,6 @@ void ub_drill_case_play(struct ub_drill_run *run, struct ub_drill_case *one,
     if (run->house != NULL) {
         play_behind_gateway(&at);
     } else {
-        play_at(&at, run->live);
+        play_at(&at, &run->live->service);
     }
 }

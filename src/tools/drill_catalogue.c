@@ -15,20 +15,20 @@ const struct ub_drill ub_drills[] = {
     {"429-after", "429-after;retry=60s", NULL, BOTH, RESCUED, SAFE, "7",
      "429 with Retry-After, later than anybody waits"},
     {"429-soon", "429-after;retry=1s;times=1", NULL,
-     UB_DRILL_ALL | UB_DRILL_ALONE | UB_DRILL_EACH_ONCE, RESCUED, RESCUED, "7",
+     UB_DRILL_ALL | UB_DRILL_TIMES | UB_DRILL_EACH_ONCE, RESCUED, RESCUED, "7",
      "each says 429 once, with Retry-After: 1"},
-    {"500-once", "500;times=1", NULL, UB_DRILL_ONE | UB_DRILL_ALONE, RESCUED, RESCUED, "21",
+    {"500-once", "500;times=1", NULL, UB_DRILL_ONE | UB_DRILL_TIMES, RESCUED, RESCUED, "21",
      "500, once"},
     {"503", "503", NULL, BOTH, RESCUED, SAFE, "6, 21, 23", "503 for ever"},
     {"529", "529", NULL, BOTH, RESCUED, SAFE, "7", "529 overloaded"},
     {"busy-200", "busy-200", NULL, BOTH, RESCUED, SAFE, "8", "busy inside a 200"},
-    {"flapping", "flap;every=500ms", NULL, BOTH | UB_DRILL_FLAPS | UB_DRILL_ALONE, RESCUED, RESCUED,
+    {"flapping", "flap;every=500ms", NULL, BOTH | UB_DRILL_FLAPS | UB_DRILL_OWN, RESCUED, RESCUED,
      "6", "503 and well in turn, twelve requests in three seconds (a minute, shortened)"},
     {"no-resource", "no-resource", NULL, MIDWAY, RESCUED, SAFE, "1, 22",
      "insufficient_system_resource midway"},
 
     /* Not there, or silent. */
-    {"refused", NULL, NULL, BOTH | UB_DRILL_DEAD | UB_DRILL_ALONE, RESCUED, SAFE, "4",
+    {"refused", NULL, NULL, BOTH | UB_DRILL_DEAD | UB_DRILL_OWN, RESCUED, SAFE, "4",
      "nobody listens"},
     {"reset", "reset", NULL, BOTH, RESCUED, SAFE, "4", "connection reset before the head"},
     {"silence", "silence", NULL, BOTH, RESCUED, SAFE, "4, 21", "takes the request, says nothing"},
@@ -67,9 +67,8 @@ const struct ub_drill ub_drills[] = {
      "an empty answer, finish_reason stop"},
     {"context", "context", NULL, BOTH | UB_DRILL_HOPELESS, RESCUED, SAFE, NULL,
      "400: the prompt is too long"},
-    {"content-refused", "refused", NULL,
-     UB_DRILL_ONE | UB_DRILL_HOPELESS | UB_DRILL_ASKED_ONCE | UB_DRILL_ALONE, SAFE, SAFE, NULL,
-     "400: the content is refused, which nobody else is asked to overlook"},
+    {"content-refused", "refused", NULL, UB_DRILL_ONE | UB_DRILL_HOPELESS | UB_DRILL_ASKED_ONCE,
+     SAFE, SAFE, NULL, "400: the content is refused, which nobody else is asked to overlook"},
     {"402", "402", NULL, BOTH | UB_DRILL_HOPELESS, RESCUED, SAFE, "22", "402 Insufficient Balance"},
     {"401", "401", NULL, BOTH | UB_DRILL_HOPELESS, RESCUED, SAFE, NULL, "401: our key is refused"},
     {"wrong-usage", "503", "wrong-usage", UB_DRILL_ONE | UB_DRILL_NEEDS_TWO | UB_DRILL_LIES,
@@ -93,7 +92,7 @@ const struct ub_drill ub_drills[] = {
 
     /* The client. */
     {"client-leaves", "drip;every=100ms", NULL,
-     UB_DRILL_ALL | UB_DRILL_STREAM_ONLY | UB_DRILL_LEAVES | UB_DRILL_ALONE, SAFE, SAFE, "11, 18",
+     UB_DRILL_ALL | UB_DRILL_STREAM_ONLY | UB_DRILL_LEAVES | UB_DRILL_OWN, SAFE, SAFE, "11, 18",
      "the client leaves midway: the upstream is told within a second"},
 };
 const uint32_t ub_drill_count = UB_COUNT(ub_drills);

@@ -16,7 +16,8 @@ enum {
     UB_DRILL_ALL = 1 << 1, /* ...and at all */
     UB_DRILL_STREAM_ONLY = 1 << 2,
     UB_DRILL_NEEDS_TWO = 1 << 3,  /* makes sense only with a second upstream */
-    UB_DRILL_ALONE = 1 << 4,      /* played only against our own gateway, not with --live */
+    UB_DRILL_OWN = 1 << 4,        /* played only with a gateway of our own */
+    UB_DRILL_TIMES = 1 << 15,     /* so many times: no header can say that */
     UB_DRILL_DEAD = 1 << 5,       /* nobody listens; `one`: all are dead but the last */
     UB_DRILL_LEAVES = 1 << 6,     /* the client leaves after the first text */
     UB_DRILL_FLAPS = 1 << 7,      /* a row of requests over a few seconds */

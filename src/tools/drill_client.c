@@ -43,7 +43,7 @@ static void start(struct shot *shot, struct ub_origin *origin,
     };
     ub_call_start(&shot->call, origin,
                   &(struct ub_call_request){
-                      .method = UB_LIT("POST"),
+                      .method = question->body.len > 0 ? UB_LIT("POST") : UB_LIT("GET"),
                       .target = question->target,
                       .fields = fields,
                       .field_count = question->fault.len > 0 ? 2 : 1,

@@ -9,7 +9,7 @@
 
 struct ub_drill_question {
     struct ub_slice target;
-    struct ub_slice body;  /* JSON */
+    struct ub_slice body;  /* JSON; empty: a page is asked for */
     struct ub_slice fault; /* for a mock that is asked directly: its x-mock-fault; empty: none */
     bool stream;
     bool leaves;             /* after the first text */

@@ -2,9 +2,10 @@
 
 struct ub_drill_score ub_drill_score_of(const struct ub_drill_run *run)
 {
-    struct ub_drill_score score = {{0}, 0, 0};
+    struct ub_drill_score score = {.played = 0};
     for (uint32_t i = 0; i < run->count; i++) {
         const struct ub_drill_case *one = &run->cases[i];
+        score.missed += one->missed && !one->played;
         if (one->played) {
             score.played++;
             score.verdicts[one->verdict]++;
@@ -33,6 +34,9 @@ static void add_summary(const struct ub_drill_about *about, struct ub_buf *out)
     if (score.below > 0) {
         ub_buf_printf(out, "; %u are safe where rescued is possible (*)", score.below);
     }
+    if (score.missed > 0) {
+        ub_buf_printf(out, "; %u were not played: the sick upstream was not asked", score.missed);
+    }
 }
 
 /* ---- text ---- */
@@ -46,13 +50,12 @@ static void add_seconds(struct ub_buf *out, ub_ns value_ns)
     }
 }
 
-static void add_row(const struct ub_drill_run *run, const struct ub_drill_case *one,
-                    struct ub_buf *out)
+static void add_row(const struct ub_drill_case *one, struct ub_buf *out)
 {
     bool below = one->verdict == UB_DRILL_SAFE && one->best == UB_DRILL_RESCUED;
     ub_buf_printf(out, "%-16s %-5s %-6s  %-7s%c", one->drill->name, where(one), mode(one),
                   ub_drill_verdict_name(one->verdict), below ? '*' : ' ');
-    if (run->house != NULL) {
+    if (one->counted) {
         ub_buf_printf(out, " %5u", one->calls);
     } else {
         ub_buf_printf(out, " %5s", "-");
@@ -69,7 +72,7 @@ void ub_drill_report_text(const struct ub_drill_about *about, struct ub_buf *out
                   "verdict", "calls", "first s", "total s", "what came of it");
     for (uint32_t i = 0; i < run->count; i++) {
         if (run->cases[i].played) {
-            add_row(run, &run->cases[i], out);
+            add_row(&run->cases[i], out);
         }
     }
     ub_buf_add_text(out, "\n");
@@ -79,8 +82,7 @@ void ub_drill_report_text(const struct ub_drill_about *about, struct ub_buf *out
 
 /* ---- JSON ---- */
 
-static void add_json_case(const struct ub_drill_run *run, const struct ub_drill_case *one,
-                          struct ub_buf *out)
+static void add_json_case(const struct ub_drill_case *one, struct ub_buf *out)
 {
     ub_buf_printf(out,
                   "    {\"drill\": \"%s\", \"where\": \"%s\", \"mode\": \"%s\", \"verdict\": "
@@ -89,7 +91,7 @@ static void add_json_case(const struct ub_drill_run *run, const struct ub_drill_
                   ub_drill_verdict_name(one->best));
     ub_buf_add_json(out, ub_buf_slice(&one->why));
     ub_buf_printf(out, ", \"requests\": %u, \"calls\": ", one->requests);
-    if (run->house != NULL) {
+    if (one->counted) {
         ub_buf_printf(out, "%u", one->calls);
     } else {
         ub_buf_add_text(out, "null");
@@ -113,18 +115,19 @@ void ub_drill_report_json(const struct ub_drill_about *about, struct ub_buf *out
     ub_buf_add_json(out, ub_slice_of(run->model));
     ub_buf_printf(out, ",\n  \"upstreams\": %u,\n  \"shortened\": ", about->upstreams);
     ub_buf_add_json(out, about->shortened);
-    ub_buf_printf(out,
-                  ",\n  \"rescued\": %u,\n  \"safe\": %u,\n  \"failed\": %u,\n  \"played\": %u,\n"
-                  "  \"safe_where_rescued_is_possible\": %u,\n  \"took_s\": %.1f,\n"
-                  "  \"drills\": [",
-                  score.verdicts[UB_DRILL_RESCUED], score.verdicts[UB_DRILL_SAFE],
-                  score.verdicts[UB_DRILL_FAILED], score.played, score.below,
-                  (double)run->took_ns / 1e9);
+    ub_buf_printf(
+        out,
+        ",\n  \"rescued\": %u,\n  \"safe\": %u,\n  \"failed\": %u,\n  \"played\": %u,\n"
+        "  \"safe_where_rescued_is_possible\": %u,\n  \"not_played\": %u,\n  \"took_s\": %.1f,\n"
+        "  \"drills\": [",
+        score.verdicts[UB_DRILL_RESCUED], score.verdicts[UB_DRILL_SAFE],
+        score.verdicts[UB_DRILL_FAILED], score.played, score.below, score.missed,
+        (double)run->took_ns / 1e9);
     const char *comma = "\n";
     for (uint32_t i = 0; i < run->count; i++) {
         if (run->cases[i].played) {
             ub_buf_add_text(out, comma);
-            add_json_case(run, &run->cases[i], out);
+            add_json_case(&run->cases[i], out);
             comma = ",\n";
         }
     }
@@ -167,8 +170,7 @@ static void add_bar(const struct ub_drill_score *score, struct ub_buf *out)
     ub_buf_add_text(out, "</div>\n");
 }
 
-static void add_html_case(const struct ub_drill_run *run, const struct ub_drill_case *one,
-                          struct ub_buf *out)
+static void add_html_case(const struct ub_drill_case *one, struct ub_buf *out)
 {
     const char *verdict = ub_drill_verdict_name(one->verdict);
     bool below = one->verdict == UB_DRILL_SAFE && one->best == UB_DRILL_RESCUED;
@@ -180,7 +182,7 @@ static void add_html_case(const struct ub_drill_run *run, const struct ub_drill_
                   mode(one), verdict, verdict, below ? "*" : "");
     add_escaped(out, ub_buf_slice(&one->why));
     ub_buf_add_text(out, "</td><td class=\"n\">");
-    if (run->house != NULL) {
+    if (one->counted) {
         ub_buf_printf(out, "%u", one->calls);
     }
     ub_buf_add_text(out, "</td><td class=\"n\">");
@@ -216,7 +218,7 @@ void ub_drill_report_html(const struct ub_drill_about *about, struct ub_buf *out
                     "<th class=\"n\">total s</th></tr>\n");
     for (uint32_t i = 0; i < run->count; i++) {
         if (run->cases[i].played) {
-            add_html_case(run, &run->cases[i], out);
+            add_html_case(&run->cases[i], out);
         }
     }
     ub_buf_add_text(out, "</table>\n</html>\n");

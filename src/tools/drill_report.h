@@ -16,6 +16,7 @@ struct ub_drill_score {
     uint32_t verdicts[3]; /* by ub_drill_verdict */
     uint32_t below;       /* safe, where rescued is the best */
     uint32_t played;
+    uint32_t missed; /* the sick one was not asked */
 };
 
 struct ub_drill_score ub_drill_score_of(const struct ub_drill_run *run);

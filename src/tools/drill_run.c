@@ -17,14 +17,26 @@ static bool is_wanted(const struct ub_drill *drill, const char *const *only)
     return only == NULL;
 }
 
+/* 0: not known. */
+static uint32_t upstreams_of(const struct ub_drill_run *run)
+{
+    return run->house != NULL ? run->house->count : run->live->mocks;
+}
+
 /* Is it to be played at one upstream, or at all of them? With a single one it is the same. */
 static bool makes_sense(const struct ub_drill_run *run, const struct ub_drill *drill, bool all)
 {
-    if (run->house == NULL) {
-        bool reaches = (drill->bits & UB_DRILL_ALL) != 0;
-        return all && reaches && (drill->bits & UB_DRILL_ALONE) == 0;
+    const uint32_t needs_more = run->live == NULL      ? 0
+                                : run->live->mocks > 0 ? UB_DRILL_OWN
+                                                       : UB_DRILL_OWN | UB_DRILL_TIMES;
+    if ((drill->bits & needs_more) != 0) {
+        return false;
     }
-    bool alone = run->house->count == 1;
+    uint32_t upstreams = upstreams_of(run);
+    if (upstreams == 0) {
+        return all && (drill->bits & UB_DRILL_ALL) != 0;
+    }
+    bool alone = upstreams == 1;
     if (alone && (drill->bits & UB_DRILL_NEEDS_TWO) != 0) {
         return false;
     }
@@ -50,11 +62,12 @@ static enum ub_drill_verdict best_of(const struct ub_drill_run *run, const struc
     if (run->house != NULL && asks_too_much(run, drill)) {
         return UB_DRILL_SAFE;
     }
-    if (all || run->house->count == 1 || run->calls_max < 2) {
+    if (all || upstreams_of(run) == 1 || (run->house != NULL && run->calls_max < 2)) {
         return drill->all;
     }
     bool resumes = (drill->bits & UB_DRILL_RESUMES) != 0 && stream;
-    return resumes && !ub_drill_house_resumes(run->house) ? UB_DRILL_SAFE : drill->one;
+    bool can = run->house != NULL && ub_drill_house_resumes(run->house);
+    return resumes && !can ? UB_DRILL_SAFE : drill->one;
 }
 
 static void plan_drill(struct ub_drill_run *run, const struct ub_drill *drill)

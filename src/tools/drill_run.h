@@ -8,6 +8,7 @@
 
 #include "net/call.h"
 #include "tools/drill_house.h"
+#include "tools/drill_live.h"
 #include <stdatomic.h>
 
 struct ub_drill_case {
@@ -21,6 +22,8 @@ struct ub_drill_case {
     struct ub_buf why;
     uint32_t requests;
     uint32_t rescued; /* of these */
+    bool counted;     /* the calls are known */
+    bool missed;      /* the sick one was not asked: not played */
     uint32_t calls;
     ub_ns first_ns; /* the slowest of its requests; 0: no text, or not streamed */
     ub_ns total_ns; /* likewise */
@@ -28,8 +31,7 @@ struct ub_drill_case {
 
 struct ub_drill_run {
     struct ub_drill_house *house; /* NULL: `live` */
-    const struct ub_origin_options *live;
-    struct ub_slice live_target;
+    const struct ub_drill_live *live;
     const char *model; /* public name */
     uint32_t count;
     struct ub_drill_case *cases;
