@@ -34,6 +34,9 @@ static const char *const stream[] = {
                           "raw tent\":\"he\"}}]}\\n\\n\n" FINISH "done",
     NULL};
 
+/* Breaks each time, also when it is asked to go on. */
+static const char *const breaks[] = {"stream\n" EVENT("he") "cut", NULL};
+
 struct child {
     pid_t pid;
     int orders; /* write here which allocation is to fail */
@@ -51,8 +54,9 @@ static void live(int orders, int reports)
     char yaml[512];
     snprintf(yaml, sizeof yaml,
              "listen: 127.0.0.1:0\nthreads: 1\naccess_log: /dev/null\n"
-             "upstreams: [{name: a, url: 'http://127.0.0.1:%u'}]\n"
-             "models: [{name: '*', affinity: {cookie: c}, retry: {base: 1ms}}]\n",
+             "upstreams: [{name: a, url: 'http://127.0.0.1:%u', dialect: sglang}]\n"
+             "models: [{name: '*', affinity: {cookie: c}, stall: 300ms,"
+             " retry: {base: 1ms, attempts: 2, budget: 1}}]\n",
              upstream);
     struct ub_buf words = {0};
     struct ub_config *config = ub_config_parse("child", ub_slice_of(yaml), &words);
@@ -207,6 +211,8 @@ int main(void)
     } else {
         ub_test_skip("a list of models: the thread sanitizer takes no fork from several threads");
     }
+    every_allocation("a stream that breaks, and is asked to go on", breaks,
+                     "{\"model\":\"m\",\"stream\":true,\"messages\":[{\"role\":\"user\"}]}", true);
     every_allocation("a stream", stream, "{\"model\":\"m\",\"stream\":true}", true);
     return ub_test_done();
 }
