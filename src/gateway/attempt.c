@@ -115,6 +115,7 @@ void ub_attempt_end(struct ub_attempt *attempt, enum ub_error error)
                                                           .tokens_in = usage->input,
                                                           .tokens_out = usage->output,
                                                           .tokens_cached = usage->cached,
+                                                          .pause_ns = attempt->pulse.longest_ns,
                                                           .sealed = sealed}});
     ub_attempt_mute(attempt);
 }
@@ -223,6 +224,7 @@ void ub_attempt_pass(struct ub_attempt *attempt, const struct ub_slice *parts, u
     if (!ub_exchange_send(request->exchange, parts, count) && !request->full) {
         request->full = true;
         ub_request_set_patient(request, true);
+        ub_pulse_held(attempt);
         ub_call_pause(&attempt->call);
     }
 }
@@ -245,12 +247,13 @@ static bool flush(struct ub_attempt *attempt)
 
 void ub_attempt_note_payload(struct ub_attempt *attempt)
 {
-    attempt->progress_at = ub_attempt_now(attempt);
+    ub_ns now = ub_attempt_now(attempt);
+    ub_pulse_begin(attempt);
     ub_metrics_observe(attempt->request->worker->shard, UB_METRIC_ATTEMPT_FIRST_TOKEN,
-                       attempt->site->slot, attempt->progress_at - attempt->started_at);
+                       attempt->site->slot, now - attempt->started_at);
     if (attempt->queued_at != 0) {
         ub_metrics_observe(attempt->request->worker->shard, UB_METRIC_ATTEMPT_QUEUED,
-                           attempt->site->slot, attempt->progress_at - attempt->queued_at);
+                           attempt->site->slot, now - attempt->queued_at);
     }
 }
 
@@ -266,21 +269,6 @@ static void stream_over(struct ub_attempt *attempt)
         ub_hold_keep(&attempt->request->empty, attempt, true);
     }
     ub_attempt_end(attempt, attempt->relay.error);
-}
-
-/* At most four words about progress in the time after which silence counts as a stall; but what
- * follows on an end takes that back at once. */
-void ub_attempt_progress(struct ub_attempt *attempt)
-{
-    const struct ub_request *request = attempt->request;
-    const struct ub_routes *routes = &request->view->setup->config->routes;
-    ub_ns now = ub_attempt_now(attempt);
-    if (now - attempt->progress_at >= routes->models[request->model].policy.stall_ns / 4 ||
-        attempt->answered_at != 0) {
-        attempt->progress_at = now;
-        attempt->answered_at = 0;
-        ub_attempt_tell(attempt, &(struct ub_event){.type = UB_EV_PROGRESS});
-    }
 }
 
 static void read_stream(struct ub_attempt *attempt, struct ub_slice chunk)
@@ -324,7 +312,7 @@ static void on_stream(struct ub_attempt *attempt, struct ub_slice chunk)
         ub_resume_charge(attempt);
     }
     if (!attempt->mute && attempt->forwarded && relay->payload != payload) {
-        ub_attempt_progress(attempt);
+        ub_pulse_payload(attempt);
     } else if (!attempt->mute && relay->commented && relay->payload == 0) {
         ub_attempt_note_queued(attempt);
     }
@@ -341,10 +329,11 @@ static void on_turn(struct ub_call *call)
 
 /* --- what the brain wants -------------------------------------------------------------------- */
 
-void ub_attempt_forward(struct ub_attempt *attempt)
+void ub_attempt_forward(struct ub_attempt *attempt, const struct ub_action *action)
 {
     struct ub_request *request = attempt->request;
     attempt->forwarded = true;
+    ub_pulse_forward(attempt, action);
     if (request->speaker != NULL) {
         ub_settle_loser(request->speaker); /* it broke, and never said what it used */
     }
@@ -368,6 +357,7 @@ void ub_attempt_forward(struct ub_attempt *attempt)
     ub_attempt_pass(attempt, &held, 1);
     ub_hold_let_go(attempt);
     if (request->full) { /* perhaps since the one before it */
+        ub_pulse_held(attempt);
         ub_call_pause(&attempt->call);
     }
 }
@@ -396,7 +386,7 @@ void ub_attempt_resume(struct ub_attempt *attempt)
 void ub_attempt_still_alive(struct ub_attempt *attempt)
 {
     if (!attempt->mute && !ub_grace_hold(attempt)) {
-        ub_attempt_progress(attempt);
+        ub_pulse_tell(attempt);
     }
 }
 

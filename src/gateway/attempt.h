@@ -14,6 +14,7 @@
 #ifndef UB_GATEWAY_ATTEMPT_H
 #define UB_GATEWAY_ATTEMPT_H
 
+#include "gateway/pulse.h"
 #include "gateway/relay.h"
 #include "gateway/request.h"
 #include "http/prefill.h"
@@ -52,8 +53,8 @@ struct ub_attempt {
     size_t kept_bytes;          /* what the relay keeps of the stream, as charged last */
     size_t charged;             /* of that and `held`, to the budget for bodies */
     ub_ns started_at;
-    ub_ns progress_at; /* the brain was told of payload */
-    ub_ns answered_at; /* ...that all is said but the end; 0 = not yet */
+    struct ub_pulse pulse;
+    ub_ns answered_at; /* the brain was told that all is said but the end; 0 = not yet */
     ub_ns queued_at;   /* ...that it waits at the upstream; 0 = not yet */
     ub_ns not_before;
     struct ub_timer linger;
@@ -66,7 +67,7 @@ void ub_attempt_start(struct ub_request *request, const struct ub_action *action
 void ub_attempt_cancel(struct ub_attempt *attempt, enum ub_error error);
 
 /* FORWARD: what was held goes out, the rest follows as it comes. */
-void ub_attempt_forward(struct ub_attempt *attempt);
+void ub_attempt_forward(struct ub_attempt *attempt, const struct ub_action *action);
 
 /* FINISH: the end of the answer, or all of it when it is plain and was held whole. */
 void ub_attempt_finish(struct ub_attempt *attempt);

@@ -16,7 +16,6 @@ void ub_attempt_pass(struct ub_attempt *attempt, const struct ub_slice *parts, u
 void ub_attempt_note_queued(struct ub_attempt *attempt);
 void ub_attempt_note_payload(struct ub_attempt *attempt);
 void ub_attempt_first_payload(struct ub_attempt *attempt);
-void ub_attempt_progress(struct ub_attempt *attempt);
 
 /* attempt_plain.c */
 void ub_attempt_on_plain(struct ub_attempt *attempt, struct ub_slice chunk);

@@ -17,7 +17,7 @@ void ub_attempt_on_plain(struct ub_attempt *attempt, struct ub_slice chunk)
     if (attempt->forwarded) {
         ub_tail_add(&attempt->tail, chunk);
         ub_attempt_pass(attempt, &chunk, 1);
-        ub_attempt_progress(attempt);
+        ub_pulse_payload(attempt);
         return;
     }
     ub_buf_add_slice(&attempt->held, chunk);

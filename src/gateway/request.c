@@ -141,7 +141,7 @@ static void forward(struct ub_request *request, const struct ub_action *action)
     } else {
         forget_question(request);
     }
-    ub_attempt_forward(ub_attempt_find(request, action->attempt));
+    ub_attempt_forward(ub_attempt_find(request, action->attempt), action);
 }
 
 static void finish(struct ub_request *request, const struct ub_action *action)
