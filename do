@@ -9,14 +9,14 @@ root=$PWD
 # What the product needs to build and run.
 build_packages=(gcc libc6-dev meson ninja-build pkg-config ca-certificates python3
     libuv1-dev libc-ares-dev libssl-dev libyaml-dev libjansson-dev node-llhttp libxxhash-dev
-    zlib1g-dev)
+    zlib1g-dev libhiredis-dev)
 # What only the tests need; the last line are libraries of the programs below.
 test_packages=(iproute2 clang-14 clang-format-14 libclang-rt-14-dev llvm-14 binutils openssl curl
     shellcheck
-    liblua5.3-0 libopentracing-c-wrapper0 libpcre2-8-0)
+    liblua5.3-0 libopentracing-c-wrapper0 libpcre2-8-0 libjemalloc2 liblzf1 libatomic1)
 # Servers that tests and benchmarks start: `command package`. Their packages bring services that
 # would run from now on (at the latest after the next boot), so they are unpacked, not installed.
-test_programs=("promtool prometheus")
+test_programs=("promtool prometheus" "redis-cli redis-tools" "redis-server redis-server")
 bench_programs=("haproxy haproxy" "nginx nginx")
 
 peer_files=bench/proxies/busy-hour

@@ -29,7 +29,7 @@ NO_SOCKETS = ["base", "policy", "capacity", "http", "store", "observe", "gateway
 SOCKET_HEADERS = {"sys/socket.h", "netinet/in.h", "netinet/tcp.h", "sys/epoll.h"}
 
 # Sources that only tests are linked with, beside the *_test.c themselves.
-TEST_SUPPORT = {"gateway/stage.c", "gateway/stage_actor.c"}
+TEST_SUPPORT = {"gateway/stage.c", "gateway/stage_actor.c", "store/real_redis.c"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 
