@@ -30,6 +30,7 @@ OUT = ROOT / "out" / "bench"
 ACCESS_LOG = OUT / "busy-hour-access.log"  # as proxies/busy-hour/unbusy.yaml has it
 TRACE = ROOT / "tests" / "data" / "llm" / "azure2023_conv.csv.gz"
 UPSTREAMS = ("a", "b", "c")
+SECONDS = 135
 
 
 # --- upstreams ------------------------------------------------------------------------------------
@@ -177,12 +178,12 @@ def arguments():
     parser = argparse.ArgumentParser(prog="./do bench busy-hour", description=__doc__.split("\n")[0])
     parser.add_argument("--peers", default=",".join(c.name for c in peers.CONTESTANTS),
                         help="who takes part, in this order (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=135, help="of load for each (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of load for each (%(default)s)")
     parser.add_argument("--speed", type=float, default=4,
                         help="the trace goes so many times as fast (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the schedule and the load")
     parser.add_argument("--chart", type=pathlib.Path,
-                        help="write it here; default docs/busy-hour.svg when nobody is left out")
+                        help="write it here; default docs/busy-hour.svg when nothing is left out")
     options = parser.parse_args()
     known = {c.name: c for c in peers.CONTESTANTS}
     names = [name for name in options.peers.split(",") if name]
@@ -264,7 +265,7 @@ def main():
               "rows": rows, "left_out": left_out}
     (OUT / "busy-hour.json").write_text(json.dumps(report, indent=1) + "\n")
     (OUT / "busy-hour.md").write_text(table + "\n")
-    whole = not left_out and len(rows) == len(peers.CONTESTANTS)
+    whole = len(rows) == len(peers.CONTESTANTS) and options.seconds >= SECONDS
     path = options.chart or (ROOT / "docs" if whole else OUT) / "busy-hour.svg"
     if rows:
         path.write_text(chart.busy_hour(rows, names, facts))

@@ -23,6 +23,7 @@ def read_log(path, begin_s):
 
 def shares(rows):
     """Of all the time that clients waited for first tokens: by kind of wait, 0..1."""
+    rows = [row for row in rows if row.get("first_token_ms") is not None]
     total = sum(row["first_token_ms"] for row in rows)
     parts = {"in the queue of who answered": 0.0, "between tries": 0.0}
     for row in rows:
@@ -68,7 +69,8 @@ def second_by_second(rows, seconds, step=5):
     """[(s, requests, mean s to the first token, {upstream: answers})]."""
     found = []
     for begin in range(0, int(seconds), step):
-        part = [row for row in rows if begin <= row["at"] < begin + step]
+        part = [row for row in rows if begin <= row["at"] < begin + step
+                and row.get("first_token_ms") is not None]
         answers = {}
         for row in part:
             answers[row["upstream"]] = answers.get(row["upstream"], 0) + 1
