@@ -57,8 +57,9 @@ const struct ub_drill ub_drills[] = {
     {"cut-restart", "cut", "restart",
      UB_DRILL_ONE | UB_DRILL_NEEDS_TWO | UB_DRILL_STREAM_ONLY | UB_DRILL_RESUMES, RESCUED, SAFE,
      "1", "cut midway, and whoever goes on begins again from the top"},
-    {"cut-diverge", "cut", "diverge", UB_DRILL_ONE | UB_DRILL_NEEDS_TWO | UB_DRILL_STREAM_ONLY,
-     SAFE, SAFE, "1", "cut midway, and whoever goes on says something else"},
+    {"cut-diverge", "cut;after=16", "diverge",
+     UB_DRILL_ONE | UB_DRILL_NEEDS_TWO | UB_DRILL_STREAM_ONLY, SAFE, SAFE, "1",
+     "cut midway, and whoever goes on says something else"},
     {"no-done", "no-done", NULL, UB_DRILL_ALL, RESCUED, RESCUED, "2",
      "complete, but without [DONE]"},
 

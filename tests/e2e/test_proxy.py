@@ -110,11 +110,11 @@ def environment(proxy, spared="", user=""):
     return {"HTTPS_PROXY": url, "NO_PROXY": spared, "https_proxy": "", "no_proxy": ""}
 
 
-def gateway_to(house, mock, host, env, *more):
+def gateway_to(house, mock, host, env, *more, **policy):
     upstream = {"name": "secure", "url": f"https://{host}:{mock.port}/v1", "ca": "cert.pem"}
     tiers = [["secure"]] + [[one.name] for one in more]
     return house.gateway({"upstreams": [upstream] + [one.upstream() for one in more],
-                          "models": [model(*tiers, **POLICY)]}, env=env)
+                          "models": [model(*tiers, **{**POLICY, **policy})]}, env=env)
 
 
 def test_an_upstream_behind_the_proxy(house, python_sdk, proxies, secure):
@@ -182,7 +182,7 @@ def test_a_proxy_that_is_not_there(house, python_sdk, proxies, secure):
 
 def test_a_proxy_that_dies_midway(house, python_sdk, proxies, secure):
     mock, proxy = secure(faults=["drip;every=50ms"]), proxies(hosts={"upstream.test": "127.0.0.1"})
-    gateway = gateway_to(house, mock, "upstream.test", environment(proxy))
+    gateway = gateway_to(house, mock, "upstream.test", environment(proxy), resume=False)
 
     def cut_when_it_talks():
         wait_for("some events", lambda: proxy.carried > 8000)
