@@ -37,6 +37,7 @@ struct ub_upstream_config {
     const char *ca;  /* extra CA file; NULL = the system's */
     bool tls_verify;
     uint32_t concurrency; /* 0 = not known */
+    bool load;            /* its page of metrics is read */
     const char *zone;
     double price_input, price_cached, price_output; /* per million tokens; < 0 = not known */
     uint32_t name_count;

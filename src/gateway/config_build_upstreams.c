@@ -123,6 +123,7 @@ static void build_upstream(struct ub_conf_builder *b, const struct ub_conf_upstr
     }
     out->tls_verify = from->verify;
     out->concurrency = concurrency_of(from);
+    out->load = from->load == UB_CONF_LOAD_METRICS && ub_dialect_is_engine(out->dialect);
     out->zone = ub_conf_keep(b, &from->zone);
     out->price_input = from->price_input;
     out->price_cached = from->price_cached;

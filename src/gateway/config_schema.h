@@ -69,11 +69,13 @@ struct ub_conf_share {
 #define UB_CONF_LEARNED   UB_CONF_COUNT_WORD(0)
 #define UB_CONF_UNLIMITED UB_CONF_COUNT_WORD(1)
 
+enum { UB_CONF_LOAD_METRICS, UB_CONF_LOAD_OFF }; /* `load` */
+
 struct ub_conf_upstream {
     struct ub_place at;
     struct ub_conf_text name, url, key, key_file, ca, zone;
     struct ub_conf_pairs models;
-    uint32_t dialect, concurrency;
+    uint32_t dialect, concurrency, load;
     bool verify;
     double price_input, price_cached, price_output;
 };

@@ -90,6 +90,14 @@ static const struct ub_conf_field upstream_fields[] = {
          "is "
          "found and followed; it makes requests go elsewhere or wait, and none is refused for it. "
          "`off`: no limit."},
+    {.key = "load",
+     .kind = UB_KIND_WORD,
+     .offset = UPSTREAM(load),
+     .words = "metrics off",
+     .about = "`metrics`: an engine (`vllm`, `sglang`, `llama`) is asked each second how much it "
+              "has to do, on the page `/metrics` beside `/v1` (SGLang: `--enable-metrics`, "
+              "llama-server: `--metrics`), and what others do with it counts in the choice. Of "
+              "other dialects nothing is asked."},
     {.key = "zone",
      .kind = UB_KIND_NAME,
      .offset = UPSTREAM(zone),

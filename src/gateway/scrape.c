@@ -30,6 +30,12 @@ static void set_target(struct ub_gateway *gateway, uint32_t upstream_slot, uint3
     ub_metrics_set(metrics, UB_METRIC_ATTEMPTS_RUNNING, upstream_slot, 0, facts->inflight);
     ub_metrics_set(metrics, UB_METRIC_LEARNED_LIMIT, upstream_slot, 0,
                    facts->learned == 0 ? (double)NAN : facts->learned);
+    ub_metrics_set(metrics, UB_METRIC_LOAD_OTHERS, upstream_slot, 0,
+                   facts->load_known ? facts->others : (double)NAN);
+    ub_metrics_set(metrics, UB_METRIC_LOAD_WAITING, upstream_slot, 0,
+                   facts->load_known ? facts->waiting : (double)NAN);
+    ub_metrics_set(metrics, UB_METRIC_LOAD_KV, upstream_slot, 0,
+                   facts->load_known ? facts->kv : (double)NAN);
     ub_metrics_set(metrics, UB_METRIC_TARGET_STATE, upstream_slot, model_slot,
                    state_value(facts->state));
     ub_metrics_set(metrics, UB_METRIC_TARGET_FIRST_TOKEN, upstream_slot, model_slot,

@@ -4,6 +4,7 @@
 #include "http/http1.h"
 #include <string.h>
 
+#define LOAD_PATH "/metrics"
 #define LINES_MAX 256 /* bytes of the lines, without the key */
 
 static void free_lines(struct ub_site *site)
@@ -40,9 +41,22 @@ static struct ub_slice joined(char **at, const char *a, const char *b)
     return text;
 }
 
+/* An engine has its other pages at the root of the address of which "/v1" is part. */
+static struct ub_slice beside_v1(char **at, const char *path, const char *page)
+{
+    char *start = *at;
+    struct ub_slice base = ub_slice_of(path);
+    size_t rest = base.len < 3 ? 0 : base.len - 3;
+    base.len = strcmp(path + rest, "/v1") == 0 ? rest : base.len;
+    memcpy(start, base.ptr, base.len);
+    memcpy(start + base.len, page, strlen(page));
+    *at += base.len + strlen(page);
+    return (struct ub_slice){start, (size_t)(*at - start)};
+}
+
 static size_t text_size(const struct ub_upstream_config *upstream)
 {
-    size_t size = 0;
+    size_t size = strlen(upstream->path) + strlen(LOAD_PATH);
     for (int i = UB_ENDPOINT_UNKNOWN + 1; i < UB_ENDPOINT_COUNT; i++) {
         size += strlen(upstream->path) + strlen(ub_endpoint_path((enum ub_endpoint)i));
     }
@@ -90,6 +104,7 @@ static bool fill_sites(struct ub_setup *setup)
         for (int k = UB_ENDPOINT_UNKNOWN + 1; k < UB_ENDPOINT_COUNT; k++) {
             site->target[k] = joined(&at, upstream->path, ub_endpoint_path((enum ub_endpoint)k));
         }
+        site->load_target = beside_v1(&at, upstream->path, LOAD_PATH);
         if (!write_lines(site, false) || !write_lines(site, true)) {
             return false;
         }

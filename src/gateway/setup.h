@@ -20,6 +20,7 @@ struct ub_site { /* one upstream */
     struct ub_buf lines[2];                    /* of heads: the fields that are always the same; [1]
                                                 * for streams. With the key in them: a secret */
     struct ub_slice target[UB_ENDPOINT_COUNT]; /* "/v1/chat/completions"; empty for UNKNOWN */
+    struct ub_slice load_target;               /* "/metrics", beside "/v1" and not below it */
     struct ub_trust *trust;                    /* held; NULL: plain HTTP */
 };
 

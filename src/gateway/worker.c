@@ -6,6 +6,7 @@
 #include "gateway/attempt.h"
 #include "gateway/doors.h"
 #include "gateway/listing.h"
+#include "gateway/loads.h"
 #include "gateway/request.h"
 #include <assert.h>
 #include <sys/random.h>
@@ -248,6 +249,7 @@ void ub_worker_close(struct ub_worker *worker)
     ub_timer_stop(worker->loop, &worker->tick);
     ub_timer_stop(worker->loop, &worker->pulse);
     ub_lister_free(worker->lister);
+    ub_loads_free(worker->loads);
     ub_view_release(worker->view);
     ub_stock_empty(&worker->request_stock);
     ub_stock_empty(&worker->attempt_stock);
@@ -261,6 +263,9 @@ static void *run(void *user)
     struct ub_worker *worker = user;
     struct ub_gateway *gateway = worker->gateway;
     pulse(&worker->pulse);
+    if (worker->number == 0) {
+        worker->loads = ub_loads_new(worker);
+    }
     fetch(worker);
     ub_loop_run(worker->loop);
     bool last = atomic_fetch_add(&gateway->ended_count, 1) + 1 == gateway->worker_count;

@@ -44,6 +44,7 @@ struct ub_request;
 struct ub_attempt;
 struct ub_door;   /* a listener, see doors.h */
 struct ub_lister; /* see listing.h */
+struct ub_loads;  /* see loads.h */
 
 struct ub_worker {
     uint16_t number;
@@ -56,6 +57,7 @@ struct ub_worker {
     struct ub_slice parts[UB_RELAY_PARTS]; /* what one read brings a client */
     struct ub_stock request_stock, attempt_stock, scan_stock;
     struct ub_lister *lister;    /* NULL until somebody needs it */
+    struct ub_loads *loads;      /* the first worker's; NULL without memory */
     struct ub_request *requests; /* all that live here */
     uint32_t request_count;
     uint32_t probe_count;

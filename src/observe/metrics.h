@@ -76,6 +76,16 @@
     X(WAITING_BYTES, GAUGE, NONE, NONE, "requests_waiting_bytes", "Bodies of those that wait.")    \
     X(BACKING_OFF, GAUGE, NONE, NONE, "requests_backing_off", "Requests waiting to try again.")    \
     X(ATTEMPTS_RUNNING, GAUGE, UPSTREAM, NONE, "attempts_running", "Attempts in flight.")          \
+    X(LOAD_READS, COUNTER, UPSTREAM, NONE, "upstream_load_reads_total",                            \
+      "An engine told its load.")                                                                  \
+    X(LOAD_FAILURES, COUNTER, UPSTREAM, NONE, "upstream_load_failures_total",                      \
+      "An engine was asked for its load and did not tell it.")                                     \
+    X(LOAD_OTHERS, GAUGE, UPSTREAM, NONE, "upstream_others_running",                               \
+      "Requests that an engine has from others; absent when it has not told lately.")              \
+    X(LOAD_WAITING, GAUGE, UPSTREAM, NONE, "upstream_engine_waiting",                              \
+      "Requests that wait at an engine, as it tells; absent when it has not told lately.")         \
+    X(LOAD_KV, GAUGE, UPSTREAM, NONE, "upstream_engine_kv_ratio",                                  \
+      "How full an engine's KV memory is, as it tells; absent when it has not told lately.")       \
     X(LEARNED_LIMIT, GAUGE, UPSTREAM, NONE, "upstream_learned_limit",                              \
       "Attempts at a time that an upstream takes well, as learned; absent while there is no "      \
       "limit.")                                                                                    \
