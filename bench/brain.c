@@ -14,9 +14,10 @@
 
 #define TURNS    200000
 #define INFLIGHT 1000
+#define WAITING  10000 /* of a thousand tenants, in the rows called "line" */
 #define TENANTS  10000 /* each with all limits that there are, in the rows called "limited" */
 
-static const struct ub_brain_limits limits = {.requests = 4096,
+static const struct ub_brain_limits limits = {.requests = 16384,
                                               .upstreams = 1024,
                                               .targets = 2048,
                                               .models = 4,
@@ -158,6 +159,69 @@ static void measure(uint32_t upstreams, enum ub_balance balance, const char *nam
     report("end", upstreams, name, end, count);
 }
 
+/* Everybody waits who may: each end gives a slot to one of them, one comes in its place, and the next
+ * is refused. */
+static void measure_line(void *block)
+{
+    static struct running running[INFLIGHT];
+    static ub_ns end[TURNS], enter[TURNS], refuse[TURNS];
+    const struct ub_upstream_spec upstream = {.key = 1, .concurrency = INFLIGHT};
+    static struct ub_model_spec model;
+    model = (struct ub_model_spec){.key = 1, .policy = ub_model_policy_default(), .tiers = 1};
+    model.policy.slot_wait_ns = model.policy.total_ns = UB_HOUR;
+    model.tier[0].count = 1;
+    memset(block, 0, ub_brain_size(&limits));
+    struct ub_brain *brain = ub_brain_init(block, &limits);
+    struct ub_routes routes = {.upstream_count = 1,
+                               .model_count = 1,
+                               .queue_size = WAITING,
+                               .upstreams = &upstream,
+                               .models = &model};
+    add_tenants(&routes);
+    ub_brain_step(brain, &(struct ub_event){.type = UB_EV_ROUTES, .now = 1, .routes = &routes});
+    struct ub_random random = {1};
+    ub_ns now = UB_SECOND;
+    struct ub_action action;
+    size_t started = 0, count = 0, at = 0;
+    for (int i = 0; count < TURNS; i++) {
+        struct ub_event event = {.now = now += 10 * UB_US, .seed = ub_random_u64(&random)};
+        bool full = ub_brain_facts(brain).waiting == WAITING;
+        if (full) {
+            event.type = UB_EV_ENDED;
+            event.request = running[at].id;
+            event.attempt = running[at].attempt;
+            event.ended = (struct ub_ending){.tokens_in = 500, .tokens_out = 100};
+            ub_ns begin = ub_clock_now();
+            ub_brain_step(brain, &event);
+            while (ub_brain_next(brain, &action)) {
+                if (action.type == UB_ACT_START) {
+                    running[at] = (struct running){action.request, action.attempt};
+                }
+            }
+            end[count] = ub_clock_now() - begin;
+            at = (at + 1) % INFLIGHT;
+        }
+        for (int k = 0; k < (full ? 2 : 1); k++) {
+            event.type = UB_EV_ARRIVED;
+            event.request = ub_brain_next_id(brain);
+            event.arrived = (struct ub_arrival){.tenant = (uint16_t)ub_random_below(&random, 1000),
+                                                .stream = true,
+                                                .can_retry = true,
+                                                .prompt_tokens = 500};
+            ub_ns took;
+            uint8_t attempt = timed(brain, &event, &took);
+            if (attempt != 0) {
+                running[started++] = (struct running){event.request, attempt};
+            }
+            (k == 0 ? enter : refuse)[count] = took;
+        }
+        count += full;
+    }
+    report("slot to one", 1, "line", end, count);
+    report("comes to wait", 1, "line", enter, count);
+    report("is refused", 1, "line", refuse, count);
+}
+
 int main(void)
 {
     static const uint32_t sizes[] = {3, 64, 1000};
@@ -171,6 +235,7 @@ int main(void)
         measure(sizes[i], UB_BALANCE_ADAPTIVE, "adaptive", false, aligned);
     }
     measure(3, UB_BALANCE_ADAPTIVE, "limited", true, aligned);
+    measure_line(aligned);
     measure(64, UB_BALANCE_DYNAMIC_WEIGHT, "dynamic_weight", false, aligned);
     measure(64, UB_BALANCE_ROUND_ROBIN, "round_robin", false, aligned);
     ub_free(block);

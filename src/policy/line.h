@@ -45,6 +45,7 @@ struct flow {
  * place. */
 bool enter_line(struct ub_brain *brain, struct request *request, ub_ns now,
                 struct ub_random *random);
+bool has_place(const struct ub_brain *brain, const struct request *request);
 void leave_line(struct ub_brain *brain, struct request *request);
 /* The same, with a slot of this target. */
 void leave_line_served(struct ub_brain *brain, struct request *request, uint16_t target);

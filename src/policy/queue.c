@@ -148,11 +148,18 @@ static void count_waiting(struct ub_brain *brain, const struct request *request,
     brain->facts.waiting_bytes += comes ? request->bytes : -(uint64_t)request->bytes;
 }
 
-static bool has_place(const struct ub_brain *brain, const struct request *request)
+bool has_place(const struct ub_brain *brain, const struct request *request)
 {
-    return brain->facts.waiting < brain->queue_size &&
-           (brain->queue_bytes == 0 ||
-            brain->facts.waiting_bytes + request->bytes <= brain->queue_bytes);
+    return request->waits_in_line ||
+           (brain->facts.waiting < brain->queue_size &&
+            (brain->queue_bytes == 0 ||
+             brain->facts.waiting_bytes + request->bytes <= brain->queue_bytes));
+}
+
+/* Half an answer is worth finishing; and who waits for a better tier only is gone in a moment. */
+static bool is_spared(const struct request *request)
+{
+    return request->committed || request->line_until == UB_NEVER;
 }
 
 /* Who has to go first: in the longest line of the lowest class below this one, the newest of a tenant
@@ -177,8 +184,8 @@ static uint32_t most_dispensable(const struct ub_brain *brain, uint8_t class)
         at = goes_left ? left : right;
     }
     uint32_t newest = flow_of(brain, at)->last;
-    while (request_of(brain, newest)->committed && request_of(brain, newest)->previous != 0) {
-        newest = request_of(brain, newest)->previous; /* half an answer is worth finishing */
+    while (is_spared(request_of(brain, newest)) && request_of(brain, newest)->previous != 0) {
+        newest = request_of(brain, newest)->previous;
     }
     return newest;
 }

@@ -223,7 +223,9 @@ static bool stays(struct ub_brain *brain, struct request *request, struct choice
         return true;
     }
     bool resting = none.until <= request->patience_until;
-    if ((none.full || resting) && enter_line(brain, request, now, random)) {
+    /* Nobody is displaced for that: there is another tier. */
+    if ((none.full || resting) && has_place(brain, request) &&
+        enter_line(brain, request, now, random)) {
         request->line_until = UB_NEVER;
         request->wait_until = ub_ns_min(none.until, request->patience_until);
         return true;

@@ -86,8 +86,28 @@ static void test_by_tenant(void)
     ub_world_free(world);
 }
 
+/* Nobody has to go so that somebody can wait for a better tier. */
+static void test_not_for_patience(void)
+{
+    struct ub_world *world = full(1, 0);
+    ub_world_upstream(world, "far", 100 * UB_MS)->tier = 1;
+    ub_world_ask(world, (struct ub_ask){.at = 10 * UB_MS, .class = 1 + UB_TRAFFIC_BATCH});
+    ub_world_ask(world, (struct ub_ask){.at = 20 * UB_MS, .class = 1 + UB_TRAFFIC_CRITICAL});
+    ub_world_run_until(world, 300 * UB_MS);
+    UB_CHECK_TEXT(ub_world_trace(world),
+                  "[     0 ms] r1 arrived: start 1 on only (only candidate)\n"
+                  "[    10 ms] r2 arrived: nothing\n"
+                  "[    20 ms] r3 arrived: start 1 on far (next tier)\n"
+                  "[   100 ms] r1 first token 1: forward 1 (first payload)\n"
+                  "[   120 ms] r3 first token 1: forward 1 (first payload)\n"
+                  "[   260 ms] woken: r2 start 1 on far (next tier)\n",
+                  "it goes down a tier at once");
+    ub_world_free(world);
+}
+
 int main(void)
 {
+    test_not_for_patience();
     test_by_class();
     test_by_tenant();
     test_bytes();
