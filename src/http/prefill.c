@@ -107,7 +107,7 @@ static void set_flag(struct ub_edits *edits, const struct ub_scan_fields *asked,
 static void set_flags(struct ub_edits *edits, const struct ub_prefill_wish *wish)
 {
     const struct ub_scan_fields *asked = wish->asked;
-    if (wish->dialect == UB_DIALECT_VLLM || wish->dialect == UB_DIALECT_SGLANG) {
+    if (ub_dialect_is_engine(wish->dialect)) {
         set_flag(edits, asked, asked->continue_final_message, UB_LIT("true"),
                  UB_LIT(",\"continue_final_message\":true"));
         set_flag(edits, asked, asked->add_generation_prompt, UB_LIT("false"),

@@ -2,9 +2,10 @@
  *
  *   deepseek       {"role":"assistant","content":TEXT,"reasoning_content":...,"prefix":true} as the
  *                  last message, under /beta
- *   vllm, sglang   {"role":"assistant","content":TEXT} as the last message, and beside the messages
- *                  "continue_final_message":true,"add_generation_prompt":false
- *   llama          the message alone
+ *   vllm, sglang,  {"role":"assistant","content":TEXT} as the last message, and beside the messages
+ *   llama          "continue_final_message":true,"add_generation_prompt":false. llama-server goes on
+ *                  without these, too, but only they make it do so under --no-prefill-assistant
+ *                  (llama.cpp #23012)
  *
  * A last message that was the beginning of the answer already is made longer instead. Bounds on the
  * number of tokens shrink by what was delivered, to one at least: an upstream asked for none says

@@ -13,10 +13,11 @@ static const struct {
     const char *reasoning; /* delivered before */
     const char *want;
 } rows[] = {
-    {"llama-server takes the message as it is", "{'model':'m','messages':[{'role':'user'}]}",
+    {"llama-server is asked as vLLM is", "{'model':'m','messages':[{'role':'user'}]}",
      UB_DIALECT_OPENAI, UB_DIALECT_LLAMA, "Hello", "",
      "{'model':'up','messages':[{'role':'user'},{'role':'assistant','content':'Hello'}],"
-     "'stream_options':{'include_usage':true}}"},
+     "'stream_options':{'include_usage':true},"
+     "'continue_final_message':true,'add_generation_prompt':false}"},
     {"DeepSeek wants a mark", "{'messages':[{'role':'user'} ] ,'model':'m','top_p':1 }",
      UB_DIALECT_OPENAI, UB_DIALECT_DEEPSEEK, "Hello", "",
      "{'messages':[{'role':'user'},{'role':'assistant','content':'Hello','prefix':true} ] ,"
@@ -41,29 +42,34 @@ static const struct {
      "{'model':'m','messages':[{'role':'user'}]}", UB_DIALECT_OPENAI, UB_DIALECT_LLAMA,
      "a\n\xe4\xb8\xad\\ \n\n", "",
      "{'model':'up','messages':[{'role':'user'},{'role':'assistant','content':"
-     "'a\\n\xe4\xb8\xad\\\\'}],'stream_options':{'include_usage':true}}"},
+     "'a\\n\xe4\xb8\xad\\\\'}],'stream_options':{'include_usage':true},"
+     "'continue_final_message':true,'add_generation_prompt':false}"},
     {"bounds shrink by what was delivered",
      "{'max_tokens':100,'model':'m','messages':[{'role':'user'}],'max_completion_tokens':50,"
      "'min_tokens':10}",
      UB_DIALECT_OPENAI, UB_DIALECT_LLAMA, "Hello", "",
      "{'max_tokens':98,'model':'up','messages':[{'role':'user'},{'role':'assistant','content':"
      "'Hello'}],'max_completion_tokens':48,'min_tokens':8,'stream_options':{'include_usage':true}"
-     "}"},
+     ","
+     "'continue_final_message':true,'add_generation_prompt':false}"},
     {"but not to nothing, while a least number does",
      "{'max_tokens':1,'model':'m','messages':[{'role':'user'}],'min_tokens':1}", UB_DIALECT_OPENAI,
      UB_DIALECT_LLAMA, "Hello", "",
      "{'max_tokens':1,'model':'up','messages':[{'role':'user'},{'role':'assistant','content':"
-     "'Hello'}],'min_tokens':0,'stream_options':{'include_usage':true}}"},
+     "'Hello'}],'min_tokens':0,'stream_options':{'include_usage':true},"
+     "'continue_final_message':true,'add_generation_prompt':false}"},
     {"a bound that is no plain number stays",
      "{'max_tokens':1e2,'model':'m','messages':[{'role':'user'}]}", UB_DIALECT_OPENAI,
      UB_DIALECT_LLAMA, "Hello", "",
      "{'max_tokens':1e2,'model':'up','messages':[{'role':'user'},{'role':'assistant','content':"
-     "'Hello'}],'stream_options':{'include_usage':true}}"},
+     "'Hello'}],'stream_options':{'include_usage':true},"
+     "'continue_final_message':true,'add_generation_prompt':false}"},
     {"the client's own beginning is made longer",
      "{'model':'m','messages':[{'role':'user'},{'role':'assistant','content':'Oh. '}]}",
      UB_DIALECT_LLAMA, UB_DIALECT_LLAMA, "Hello\t", "",
      "{'model':'up','messages':[{'role':'user'},{'role':'assistant','content':'Oh. Hello'}],"
-     "'stream_options':{'include_usage':true}}"},
+     "'stream_options':{'include_usage':true},"
+     "'continue_final_message':true,'add_generation_prompt':false}"},
     {"and marked for DeepSeek", "{'model':'m','messages':[{'role':'assistant','content':'Oh. '}]}",
      UB_DIALECT_LLAMA, UB_DIALECT_DEEPSEEK, "Hello", "",
      "{'model':'up','messages':[{'prefix':true,'role':'assistant','content':'Oh. Hello'}],"

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import signal
 import socket
 import sys
@@ -92,9 +93,10 @@ def test_midway(house, start, how, second):
     engines[0].signal(how)
     text = finish(connection, data)
     whole = '"finish_reason":"length"' in text or '"finish_reason":"stop"' in text
+    assert whole == second, "another one goes on, and nobody else can"
     if whole:
-        assert second, "nobody could have finished it"
         assert "data: [DONE]" in text
+        assert len(set(re.findall(r'"id":"([^"]+)"', text))) == 1, "one stream"
     else:
         assert '"error"' in text, "a cut answer must not look whole"
         assert "[DONE]" not in text
