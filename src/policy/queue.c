@@ -223,6 +223,19 @@ static bool make_place(struct ub_brain *brain, const struct request *request, ub
     return true;
 }
 
+/* At the end; but who has half an answer already is not kept waiting by those who have none. */
+static void link_request(struct ub_brain *brain, struct flow *flow, struct request *request)
+{
+    uint32_t index = index_of(brain, request);
+    bool first = request->committed && flow->class > UB_TRAFFIC_INTERACTIVE && flow->first != 0;
+    request->waits_in_line = true;
+    request->ticket = first ? request_of(brain, flow->first)->ticket - 1 : flow->ticket++;
+    request->next = first ? flow->first : 0;
+    request->previous = first ? 0 : flow->last;
+    *(request->previous == 0 ? &flow->first : &request_of(brain, request->previous)->next) = index;
+    *(request->next == 0 ? &flow->last : &request_of(brain, request->next)->previous) = index;
+}
+
 bool enter_line(struct ub_brain *brain, struct request *request, ub_ns now,
                 struct ub_random *random)
 {
@@ -242,13 +255,7 @@ bool enter_line(struct ub_brain *brain, struct request *request, ub_ns now,
         if (flow->waiting == 0) {
             begin_flow(brain, request->flow);
         }
-        uint32_t index = index_of(brain, request);
-        request->next = 0;
-        request->previous = flow->last;
-        *(flow->last == 0 ? &flow->first : &request_of(brain, flow->last)->next) = index;
-        flow->last = index;
-        request->waits_in_line = true;
-        request->ticket = flow->ticket++;
+        link_request(brain, flow, request);
         count_waiting(brain, request, true);
     }
     set_state(brain, request, REQUEST_WAITING);

@@ -126,8 +126,37 @@ static void test_leaves(void)
     ub_world_free(world);
 }
 
+/* Everybody is full, and somebody waits already: whoever has half an answer goes first. */
+static void test_goes_first(void)
+{
+    struct ub_world *world = two();
+    breaks(world, "near", UB_FAULT_CUT)->concurrency = 1;
+    ub_world_upstream_named(world, "far")->concurrency = 1;
+    ub_world_ask(world, (struct ub_ask){.resume = true});
+    for (int i = 1; i <= 3; i++) {
+        ub_world_request(world, i * 10 * UB_MS);
+    }
+    UB_CHECK_TRACE(
+        world, "[     0 ms] r1 arrived: start 1 on near (balanced)\n"
+               "[    10 ms] r2 arrived: start 1 on far (only candidate)\n"
+               "[    20 ms] r3 arrived: nothing\n"
+               "[    30 ms] r4 arrived: nothing\n"
+               "[   200 ms] r1 first token 1: forward 1 (first payload)\n"
+               "[   700 ms] r1 ended 1 reset: r3 start 1 on near (slot freed)\n"
+               "[   900 ms] r3 first token 1: forward 1 (first payload)\n"
+               "[   910 ms] r2 first token 1: forward 1 (first payload)\n"
+               "[  1900 ms] r3 ended 1 ok: finish (complete), r1 resume 2 on near (slot freed)\n"
+               "[  1910 ms] r2 ended 1 ok: finish (complete), r4 start 1 on far (slot freed)\n"
+               "[  2100 ms] r1 first token 2: forward 2 (continues the broken answer)\n"
+               "[  2810 ms] r4 first token 1: forward 1 (first payload)\n"
+               "[  3100 ms] r1 ended 2 ok: finish (complete)\n"
+               "[  3810 ms] r4 ended 1 ok: finish (complete)\n");
+    ub_world_free(world);
+}
+
 int main(void)
 {
+    test_goes_first();
     test_goes_on(UB_FAULT_CUT,
                  "[     0 ms] r1 arrived: start 1 on near (balanced)\n"
                  "[   200 ms] r1 first token 1: forward 1 (first payload)\n"
