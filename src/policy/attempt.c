@@ -142,8 +142,12 @@ void learn_success(struct ub_brain *brain, struct run *run, ub_ns now)
     struct target *target = target_of(brain, run->target);
     count_error(target, 0.0, now);
     learn_served(target, run->started_at);
+    bool was_open = target->breaker.open_until != 0;
     ub_breaker_good(&target->breaker, run->trial, now);
     run->trial = false;
+    if (was_open && target->breaker.open_until == 0) {
+        ub_gradient_back(&upstream_of(brain, target->upstream)->gradient, now);
+    }
 }
 
 bool learn_wait(struct ub_brain *brain, const struct request *request, const struct run *run,

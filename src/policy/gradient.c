@@ -116,7 +116,9 @@ static void move(struct ub_gradient *g, double gradient, ub_ns now)
     if (2 * g->stale > g->count) {
         g->streak = aim > limit ? 1 : -1;
     }
-    if (aim > limit && now - g->felt_at > OUTDATED_NS) {
+    bool back = g->back_at > g->felt_at && limit < (double)g->well_at;
+    bool outdated = now - g->felt_at > OUTDATED_NS || back;
+    if (aim > limit && outdated) {
         aim = 2 * limit;
         g->streak = STREAK_MAX;
     }
@@ -207,6 +209,18 @@ void ub_gradient_refused(struct ub_gradient *g, ub_ns started_at, uint32_t infli
     change(g, most && (double)g->fitted < limit ? (double)g->fitted : limit, now);
     g->streak = 0;
     begin_window(g, inflight, now);
+}
+
+void ub_gradient_back(struct ub_gradient *g, ub_ns now)
+{
+    g->refused_share = 0;
+    g->cut_at = g->held_until = 0;
+    g->streak = 0;
+    g->back_at = now;
+    if (g->limit > 0) {
+        change(g, g->limit > UB_GRADIENT_FIRST ? g->limit : UB_GRADIENT_FIRST, now);
+    }
+    begin_window(g, 0, now);
 }
 
 bool ub_gradient_has_room_beyond(const struct ub_gradient *g, uint32_t inflight, ub_ns now)

@@ -43,6 +43,7 @@ struct ub_gradient {
     double refused_share; /* of the latest calls, a tenth of it the last one */
     ub_ns changed_at;     /* the limit */
     ub_ns felt_at;        /* the latest sign of congestion */
+    ub_ns back_at;        /* from an outage */
     ub_ns cut_at;         /* by a refusal... */
     uint32_t fitted;      /* ...of one more than these... */
     ub_ns held_until;     /* ...and it does not grow beyond them until then */
@@ -71,6 +72,10 @@ void ub_gradient_late(struct ub_gradient *gradient, ub_ns wait_ns, ub_ns started
 /* Refused for lack of capacity. */
 void ub_gradient_refused(struct ub_gradient *gradient, ub_ns started_at, uint32_t inflight,
                          ub_ns now);
+
+/* It is back after an outage, in which refusals and silence said nothing about how many it takes:
+ * the limit grows by doubling, from ten at least, to what it took well before. */
+void ub_gradient_back(struct ub_gradient *gradient, ub_ns now);
 
 /* May another one go there? */
 static inline bool ub_gradient_has_room(const struct ub_gradient *gradient, uint32_t inflight)

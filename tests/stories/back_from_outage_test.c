@@ -67,13 +67,16 @@ static int run(struct ub_world *world, enum ub_fault fault)
 }
 
 /* `within_s`: after the outage, until everybody is answered; `slow_s`: and within a second. */
-static void test_outage(enum ub_fault fault, bool stubborn, int within_s, int slow_s)
+static void test_outage(enum ub_fault fault, bool stubborn, bool known, int within_s, int slow_s)
 {
     struct ub_world *world = ub_world_new(
         (struct ub_world_options){.seed = 4, .quiet = true, .limits = {.requests = 8000}});
     for (size_t i = 0; i < UB_COUNT(names); i++) {
         struct ub_sim_upstream *u = ub_world_upstream(world, names[i], 200 * UB_MS);
-        u->slots = u->concurrency = 40;
+        u->slots = 40;
+        u->concurrency = known ? 40 : 0;
+        u->learns = !known;
+        u->queue_max = known ? 0 : 1000;
     }
     for (int i = 0; i < PER_S * END_S; i++) {
         ub_world_ask(world, (struct ub_ask){
@@ -89,8 +92,9 @@ static void test_outage(enum ub_fault fault, bool stubborn, int within_s, int sl
         slow += s >= UP_S + slow_s ? seconds[s].slow : 0;
     }
     const char *words = ub_fault_facts(fault)->words;
-    UB_CHECK(seconds[UP_S - 5].answered == 0, "%s%s: it was an outage", words,
-             stubborn ? ", stubborn clients" : "");
+    const char *clients = stubborn ? ", stubborn clients" : "";
+    UB_CHECK(seconds[UP_S - 5].answered == 0, "%s%s%s: it was an outage", words, clients,
+             known ? "" : ", learned limits");
     UB_CHECK(failed == 0, "%d s later everybody is answered (%d are not)", within_s, failed);
     UB_CHECK(slow == 0, "and %d s later within a second (%d are not)", slow_s, slow);
     UB_CHECK(most <= 3 * PER_S + PER_S / 4, "at most %d a second come, of %d new ones", most,
@@ -102,13 +106,16 @@ static void test_outage(enum ub_fault fault, bool stubborn, int within_s, int sl
 
 int main(void)
 {
-    test_outage(UB_FAULT_CONNECT_REFUSED, false, 2, 2);
-    test_outage(UB_FAULT_CONNECT_REFUSED, true, 2, 2);
-    test_outage(UB_FAULT_BUSY_503, false, 2, 2);
-    test_outage(UB_FAULT_BUSY_503, true, 2, 2);
+    for (int known = 0; known <= 1; known++) {
+        int slow_s = known ? 2 : 8;
+        test_outage(UB_FAULT_CONNECT_REFUSED, false, known, 2, slow_s);
+        test_outage(UB_FAULT_CONNECT_REFUSED, true, known, 2, slow_s);
+        test_outage(UB_FAULT_BUSY_503, false, known, 2, slow_s);
+        test_outage(UB_FAULT_BUSY_503, true, known, 2, slow_s);
+    }
     /* Silence keeps the slots taken, and a whole line waits for them when it ends; those who were
      * refused meanwhile come back when they were told that it would be over. */
-    test_outage(UB_FAULT_SILENT, false, 8, 36);
-    test_outage(UB_FAULT_SILENT, true, 8, 30);
+    test_outage(UB_FAULT_SILENT, false, true, 8, 36);
+    test_outage(UB_FAULT_SILENT, true, true, 8, 30);
     return ub_test_done();
 }

@@ -86,6 +86,30 @@ static void test_our_own_crowd(void)
     ub_world_free(world);
 }
 
+/* Without a queue: that "a" is half full and its memory nearly so makes it dearer, that is all. */
+static void test_half_full(uint32_t kv_tokens, uint32_t least, uint32_t most)
+{
+    struct ub_world *world = two_engines(true);
+    ub_world_policy(world, 0)->affinity = 0;
+    for (int i = 0; i < 20; i++) { /* so that both are known */
+        ub_world_request(world, i * 200 * UB_MS);
+    }
+    ub_world_run(world);
+    ub_ns now = ub_world_now(world);
+    ub_world_others(world, "a", 10, 1000, 2000);
+    ub_world_upstream_named(world, "a")->kv_tokens = kv_tokens;
+    ub_world_run_until(world, now + 2 * UB_SECOND);
+    uint64_t before = ub_world_upstream_named(world, "a")->started;
+    for (int i = 0; i < 40; i++) {
+        ub_world_ask(world, (struct ub_ask){.at = now + 2 * UB_SECOND, .answer_tokens = 200});
+    }
+    ub_world_run(world);
+    uint32_t a = (uint32_t)(ub_world_upstream_named(world, "a")->started - before);
+    UB_CHECK(a >= least && a <= most, "ten of others: %u of our 40 go to \"a\"", a);
+    UB_CHECK(ub_world_broken(world) == NULL, "every promise was kept");
+    ub_world_free(world);
+}
+
 static void test_old_figures(void)
 {
     struct ub_world *world = two_engines(true);
@@ -107,6 +131,8 @@ int main(void)
     test_batch_of_others(UB_BALANCE_ADAPTIVE, "adaptive");
     test_batch_of_others(UB_BALANCE_LEAST_REQUEST, "least_request");
     test_our_own_crowd();
+    test_half_full(0, 10, 18);
+    test_half_full(11000, 2, 9);
     test_old_figures();
     return ub_test_done();
 }
