@@ -136,7 +136,8 @@ static enum ub_error get_error(struct ub_flight_in *in)
 #define UPSTREAM(X)     \
     X(u64, key)         \
     X(u32, concurrency) \
-    X(u8, learns)
+    X(u8, learns)       \
+    X(u8, shared)
 
 #define TENANT(X) \
     X(u64, key)   \
@@ -188,6 +189,10 @@ static enum ub_error get_error(struct ub_flight_in *in)
     X(u32, load.running)  \
     X(u32, load.waiting)  \
     X(real, load.kv)
+
+#define PART(X)           \
+    X(u16, part.upstream) \
+    X(u32, part.concurrency)
 
 #define PROBED(X)           \
     X(u16, probed.upstream) \
@@ -415,6 +420,9 @@ void ub_flight_put_event(struct ub_flight_out *out, const struct ub_event *it)
     case UB_EV_LOAD:
         LOAD(PUT)
         break;
+    case UB_EV_PART:
+        PART(PUT)
+        break;
     case UB_EV_FIRST_PAYLOAD:
     case UB_EV_PROGRESS:
     case UB_EV_WOKEN:
@@ -429,7 +437,7 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
                          struct ub_event *it)
 {
     uint8_t type = get_u8(in);
-    in->failed |= type > UB_EV_LOAD;
+    in->failed |= type > UB_EV_PART;
     if (in->failed) {
         return false;
     }
@@ -457,6 +465,9 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
     case UB_EV_LOAD:
         LOAD(GET)
         break;
+    case UB_EV_PART:
+        PART(GET)
+        break;
     case UB_EV_FIRST_PAYLOAD:
     case UB_EV_PROGRESS:
     case UB_EV_WOKEN:
@@ -470,7 +481,7 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
 
 size_t ub_flight_event_max(const struct ub_brain_limits *limits)
 {
-    size_t routes = 64 + (size_t)limits->upstreams * 13 + (size_t)limits->models * MODEL_BYTES +
+    size_t routes = 64 + (size_t)limits->upstreams * 14 + (size_t)limits->models * MODEL_BYTES +
                     (size_t)limits->tenants * TENANT_BYTES + (size_t)limits->shares * SHARE_BYTES;
     return routes > ARRIVED_BYTES ? routes : ARRIVED_BYTES;
 }

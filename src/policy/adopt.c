@@ -231,6 +231,10 @@ static void adopt_upstreams(struct ub_brain *brain, const struct ub_routes *rout
         }
         upstream->listed = true;
         upstream->concurrency = spec->concurrency;
+        upstream->shared = spec->shared && spec->concurrency != 0;
+        upstream->part = !upstream->shared                    ? 0
+                         : upstream->part < spec->concurrency ? upstream->part
+                                                              : spec->concurrency;
         upstream->learns = spec->learns && spec->concurrency == 0;
         if (!upstream->learns) {
             upstream->gradient = (struct ub_gradient){0};

@@ -54,7 +54,7 @@ void start_attempt(struct ub_brain *brain, struct request *request, struct choic
 {
     struct target *target = target_of(brain, choice.target);
     struct upstream *upstream = upstream_of(brain, target->upstream);
-    assert(upstream->concurrency == 0 || upstream->inflight < upstream->concurrency);
+    assert(has_slot(upstream));
     assert(request->attempt < ATTEMPTS_MAX);
 
     upstream->inflight++;

@@ -76,6 +76,8 @@ enum ub_event_type {
                             (again: and we could not listen since) */
     UB_EV_QUEUED, /* an attempt's upstream has let it in, and so far only says that it waits */
     UB_EV_LOAD,   /* an engine says how many requests it has, ours and those of others */
+    UB_EV_PART,   /* of a shared upstream's concurrency: how much is ours from now on, until the
+                     next word; nothing before the first. What runs beyond it runs on */
 };
 
 /* ARRIVED */
@@ -136,6 +138,10 @@ struct ub_event {
             uint32_t running, waiting;
             double kv; /* share of its memory in use, 0..1 */
         } load;
+        struct {
+            uint16_t upstream;
+            uint32_t concurrency; /* more than the whole means the whole */
+        } part;
     };
 };
 
@@ -290,6 +296,16 @@ struct ub_target_facts {
 };
 bool ub_brain_target(const struct ub_brain *brain, uint16_t upstream, uint16_t model, ub_ns now,
                      struct ub_target_facts *out);
+
+struct ub_upstream_facts {
+    uint32_t concurrency; /* the whole; 0 = not known */
+    uint32_t part;        /* of it that is ours; all of it when it is not shared */
+    uint32_t inflight;
+    uint32_t wanted; /* by those that run there, or wait in a line for it and maybe others */
+};
+/* By slot. False: nobody has it. */
+bool ub_brain_upstream_facts(const struct ub_brain *brain, uint16_t upstream,
+                             struct ub_upstream_facts *out);
 
 /* What a tenant may still ask of a model: of all limits that hold, those that allow least. */
 struct ub_allowance_part {

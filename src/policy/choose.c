@@ -60,11 +60,6 @@ bool is_ruled_out(const struct request *request, uint16_t target)
     return false;
 }
 
-static bool has_slot(const struct upstream *upstream)
-{
-    return upstream->concurrency == 0 || upstream->inflight < upstream->concurrency;
-}
-
 bool has_room(const struct ub_brain *brain, const struct request *request,
               const struct target *target)
 {

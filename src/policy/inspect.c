@@ -34,7 +34,7 @@ bool ub_brain_target(const struct ub_brain *brain, uint16_t upstream_slot, uint1
         .state = state_of(upstream, target),
         .ejected_for = (enum ub_error)target->breaker.why,
         .inflight = upstream->inflight,
-        .concurrency = upstream->concurrency,
+        .concurrency = slots_known(upstream),
         .learned = upstream->gradient.limit,
         .tokens_inflight = target->tokens,
         .load_known = load != NULL,
@@ -129,6 +129,9 @@ static const char *check_targets(const struct ub_brain *brain)
         if (limit != 0 &&
             !(upstream->learns && limit >= UB_GRADIENT_MIN && limit < UB_GRADIENT_MAX)) {
             return "a learned limit is out of bounds, or nobody asked for it";
+        }
+        if (upstream->part > upstream->concurrency || (upstream->part != 0 && !upstream->shared)) {
+            return "an upstream has more than its part";
         }
         uint32_t inflight = 0;
         for (uint16_t t = upstream->first_target; t != 0;

@@ -28,10 +28,12 @@ static uint32_t claims(const struct ub_brain *brain, const struct upstream *upst
     return count;
 }
 
-/* Known or learned; 0 = as many as anybody wants. */
+/* Known or learned; 0 = as many as anybody wants. A part of nothing is about to be one of something:
+ * somebody wants it. */
 static double slots_of(const struct upstream *upstream)
 {
-    double known = (double)upstream->concurrency, learned = upstream->gradient.limit;
+    double known = (double)slots_known(upstream), learned = upstream->gradient.limit;
+    known = known == 0 && upstream->shared ? 1 : known;
     return known > 0 && (learned == 0 || known < learned) ? known : learned;
 }
 

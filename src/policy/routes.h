@@ -111,6 +111,7 @@ struct ub_upstream_spec {
     uint64_t key;         /* identity: name and URL; never 0 */
     uint32_t concurrency; /* known account limit on requests in flight; 0 = not known */
     bool learns;          /* then it is learned, see gradient.h */
+    bool shared; /* other gateways use the account, too: PART says how much of it is ours */
 };
 
 struct ub_tier_spec {

@@ -41,10 +41,12 @@ struct load {
 struct upstream {
     uint64_t key;
     uint32_t concurrency;
+    uint32_t part; /* of it; see slots_known */
     uint32_t inflight;
     uint16_t first_target; /* its targets, linked */
     uint16_t next_free;
     bool listed;  /* in the current routes */
+    bool shared;  /* with other gateways: only `part` of its concurrency is ours */
     bool probing; /* a PROBE is under way or waiting to be drained */
     bool probe_queued;
     ub_ns since;             /* for slow start: when it joined; 0 = at the beginning */
@@ -340,6 +342,18 @@ void release_route(struct ub_brain *brain, uint16_t route);
 static inline bool runs_at(const struct request *request, uint16_t target)
 {
     return request->run[0].target == target || request->run[1].target == target;
+}
+
+/* part.c: limits that several gateways share. */
+void part_told(struct ub_brain *brain, const struct ub_event *event, struct ub_random *random);
+/* The slots of a concurrency that is known. */
+static inline uint32_t slots_known(const struct upstream *upstream)
+{
+    return upstream->shared ? upstream->part : upstream->concurrency;
+}
+static inline bool has_slot(const struct upstream *upstream)
+{
+    return upstream->concurrency == 0 || upstream->inflight < slots_known(upstream);
 }
 
 /* load.c: what engines say about themselves. Lately, else NULL: an old figure is worse than none. */

@@ -19,13 +19,14 @@ struct ub_checker *ub_checker_new(const struct ub_brain_limits *limits, ub_ns sl
     c->inflight = ub_calloc(limits->upstreams + 1, sizeof *c->inflight);
     c->streak = ub_calloc(limits->upstreams + 1, sizeof *c->streak);
     c->concurrency = ub_calloc(limits->upstreams + 1, sizeof *c->concurrency);
+    c->whole = ub_calloc(limits->upstreams + 1, sizeof *c->whole);
     c->next_concurrency = ub_calloc(limits->upstreams + 1, sizeof *c->next_concurrency);
     c->bad = ub_calloc(limits->upstreams + 1, sizeof *c->bad);
     c->served = ub_calloc(limits->upstreams + 1, sizeof *c->served);
     c->bad_new = ub_calloc(limits->upstreams + 1, sizeof *c->bad_new);
-    if (c->bad == NULL || c->bad_new == NULL || c->served == NULL || c->next_concurrency == NULL ||
-        c->request == NULL || c->slot_key == NULL || c->inflight == NULL || c->streak == NULL ||
-        c->concurrency == NULL) {
+    if (c->whole == NULL || c->bad == NULL || c->bad_new == NULL || c->served == NULL ||
+        c->next_concurrency == NULL || c->request == NULL || c->slot_key == NULL ||
+        c->inflight == NULL || c->streak == NULL || c->concurrency == NULL) {
         ub_checker_free(c);
         return NULL;
     }
@@ -49,6 +50,7 @@ void ub_checker_free(struct ub_checker *c)
     ub_free(c->slot_key);
     ub_free(c->inflight);
     ub_free(c->streak);
+    ub_free(c->whole);
     ub_free(c->concurrency);
     ub_free(c->next_concurrency);
     ub_free(c->bad);
@@ -176,6 +178,9 @@ void ub_checker_event(struct ub_checker *c, const struct ub_brain *brain,
     case UB_EV_ROUTES:
         ub_checker_routes(c, brain, event);
         break;
+    case UB_EV_PART:
+        ub_checker_part(c, event);
+        break;
     case UB_EV_ARRIVED:
         on_arrived(c, brain, event);
         break;
@@ -233,9 +238,9 @@ static void check_place(struct ub_checker *c, const struct request_kept *r, uint
         ub_checker_fail(c, "START on upstream %u, which is not in the request's routes", upstream);
         return;
     }
-    if (c->concurrency[upstream] != 0 && c->inflight[upstream] >= c->concurrency[upstream]) {
-        ub_checker_fail(c, "START on upstream %u over its concurrency of %u", upstream,
-                        c->concurrency[upstream]);
+    uint32_t most = c->concurrency[upstream] == UB_NO_SLOT ? 0 : c->concurrency[upstream];
+    if (c->concurrency[upstream] != 0 && c->inflight[upstream] >= most) {
+        ub_checker_fail(c, "START on upstream %u over its concurrency of %u", upstream, most);
     }
     for (uint32_t i = 0; i < r->attempts && i < ATTEMPTS_KEPT; i++) {
         if (r->error[i] == UB_ERR_LATE && r->upstream_of[i] == upstream) {
@@ -425,7 +430,8 @@ static void check_idle_slots(struct ub_checker *c, const struct ub_brain *brain)
         return;
     }
     for (uint32_t i = 0; i < c->limits.upstreams; i++) {
-        if (c->slot_key[i] != 0 && c->inflight[i] < c->concurrency[i]) {
+        if (c->slot_key[i] != 0 && c->concurrency[i] != UB_NO_SLOT &&
+            c->inflight[i] < c->concurrency[i]) {
             ub_checker_fail(c, "somebody waits in line while upstream %u has a free slot", i);
         }
     }

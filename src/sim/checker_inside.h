@@ -5,6 +5,7 @@
 #include "sim/checker.h"
 
 #define ATTEMPTS_KEPT 16
+#define UB_NO_SLOT    UINT32_MAX /* a concurrency of nothing */
 /* One generation of routes, by slots as the brain assigned them. Held by the requests that
  * arrived under it. */
 struct routes_kept {
@@ -94,7 +95,8 @@ struct ub_checker {
     uint64_t *bad;         /* by upstream slot, a bit for each model: its last word was a failure */
     bool *served;          /* somebody has been, there */
     uint64_t *bad_new;     /* it came while actions that were decided before it may still come */
-    uint32_t *concurrency; /* 0 = no limit; the larger one of... */
+    uint32_t *whole;       /* of which a part is ours; 0 = it is not shared */
+    uint32_t *concurrency; /* 0 = no limit, or UB_NO_SLOT; the larger one of... */
     uint32_t *next_concurrency; /* ...this, which holds alone once all older actions are drained */
     struct routes_kept *routes;
     struct queue_kept queue;
@@ -105,6 +107,7 @@ void ub_checker_fail(struct ub_checker *checker, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void ub_checker_routes(struct ub_checker *checker, const struct ub_brain *brain,
                        const struct ub_event *event);
+void ub_checker_part(struct ub_checker *checker, const struct ub_event *event);
 void ub_checker_let_go(struct routes_kept *routes);
 
 /* checker_budget.c: these routes use a budget; those that are not in them are forgotten; how the

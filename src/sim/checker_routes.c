@@ -24,6 +24,45 @@ void ub_checker_let_go(struct routes_kept *routes)
     }
 }
 
+/* What holds once all older actions are drained; until then the larger one may have. */
+static void limit(struct ub_checker *c, uint16_t slot, uint32_t concurrency)
+{
+    uint32_t old = c->concurrency[slot];
+    c->next_concurrency[slot] = concurrency;
+    bool larger = concurrency == 0 || old == UB_NO_SLOT ||
+                  (old != 0 && concurrency != UB_NO_SLOT && concurrency > old);
+    c->concurrency[slot] = larger ? concurrency : old;
+}
+
+static uint32_t part_of(uint32_t whole, uint32_t part)
+{
+    return part == 0 ? UB_NO_SLOT : part < whole ? part : whole;
+}
+
+void ub_checker_part(struct ub_checker *c, const struct ub_event *event)
+{
+    uint16_t slot = event->part.upstream;
+    if (slot < c->limits.upstreams && c->whole[slot] != 0) {
+        limit(c, slot, part_of(c->whole[slot], event->part.concurrency));
+        c->routes_new = true;
+    }
+}
+
+/* A part is kept over reloads, as far as it is not more than the whole; with its slot an upstream
+ * loses it. */
+static uint32_t slots_of(const struct ub_checker *c, const struct ub_brain *brain, uint16_t slot,
+                         const struct ub_upstream_spec *spec)
+{
+    if (!spec->shared || spec->concurrency == 0) {
+        return spec->concurrency;
+    }
+    struct ub_upstream_facts facts;
+    bool same = c->slot_key[slot] == spec->key && c->whole[slot] != 0;
+    uint32_t part = same && c->next_concurrency[slot] != UB_NO_SLOT ? c->next_concurrency[slot] : 0;
+    ub_brain_upstream_facts(brain, slot, &facts);
+    return part_of(spec->concurrency, facts.part == 0 ? 0 : part);
+}
+
 static void take_slots(struct ub_checker *c, const struct ub_brain *brain,
                        const struct ub_routes *routes)
 {
@@ -38,16 +77,15 @@ static void take_slots(struct ub_checker *c, const struct ub_brain *brain,
             ub_checker_fail(c, "slot %u is given to another upstream while %u attempts run there",
                             slot, c->inflight[slot]);
         }
+        const struct ub_upstream_spec *spec = &routes->upstreams[i];
+        uint32_t concurrency = slots_of(c, brain, slot, spec);
         if (c->slot_key[slot] != key) {
-            c->concurrency[slot] = routes->upstreams[i].concurrency;
+            c->concurrency[slot] = concurrency;
         }
         c->slot_key[slot] = key;
         c->bad[slot] = 0; /* what no route names may be forgotten */
-        uint32_t concurrency = routes->upstreams[i].concurrency;
-        c->next_concurrency[slot] = concurrency;
-        if (concurrency == 0 || (c->concurrency[slot] != 0 && concurrency > c->concurrency[slot])) {
-            c->concurrency[slot] = concurrency;
-        }
+        c->whole[slot] = spec->shared ? spec->concurrency : 0;
+        limit(c, slot, concurrency);
     }
 }
 

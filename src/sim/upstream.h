@@ -36,6 +36,7 @@ struct ub_sim_upstream {
     uint32_t models; /* bit n: serves the world's n-th model */
     uint32_t concurrency;
     bool learns;  /* the brain learns it when it is 0 */
+    bool shared;  /* with other gateways: ub_world_part says how much is ours */
     bool removed; /* not in the next routes */
 
     /* When all is well. */

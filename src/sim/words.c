@@ -37,6 +37,10 @@ void ub_words_event(struct ub_buf *out, const struct ub_names *names, const stru
         ub_buf_printf(out, " runs %u, %u wait, %.0f %% full", event->load.running,
                       event->load.waiting, 100 * event->load.kv);
         return;
+    case UB_EV_PART:
+        names->upstream(names->user, out, event->part.upstream);
+        ub_buf_printf(out, " part %u", event->part.concurrency);
+        return;
     default:
         break;
     }

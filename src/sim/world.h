@@ -53,6 +53,9 @@ void ub_world_free(struct ub_world *world);
 struct ub_sim_upstream *ub_world_upstream(struct ub_world *world, const char *name, ub_ns first_ns);
 struct ub_sim_upstream *ub_world_upstream_named(struct ub_world *world, const char *name);
 
+/* So much of what this upstream allows all gateways together is ours from now on. */
+void ub_world_part(struct ub_world *world, const char *name, uint32_t concurrency);
+
 /* From now on an engine with this profile says how long things take; and others use it as well. */
 struct ub_engine_profile;
 void ub_world_engine(struct ub_world *world, const char *name,

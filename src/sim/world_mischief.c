@@ -28,6 +28,16 @@ static void wild_load(struct ub_world *w, struct ub_random *random)
     ub_world_say(w, &event);
 }
 
+/* Others want more now, or less. */
+static void wild_part(struct ub_world *w, struct ub_random *random)
+{
+    struct ub_event event = {.type = UB_EV_PART};
+    event.part.upstream = (uint16_t)ub_random_below(random, w->options.limits.upstreams + 1);
+    event.part.concurrency =
+        ub_random_below(random, 8) == 0 ? UINT32_MAX : ub_random_below(random, 6);
+    ub_world_say(w, &event);
+}
+
 static bool runs(const struct ub_world *w, const struct ub_sim_request *r, uint8_t attempt)
 {
     for (size_t i = 0; i < UB_COUNT(r->running); i++) {
@@ -79,7 +89,7 @@ static void late_word(struct ub_world *w, struct ub_random *random)
 
 void ub_world_mischief(struct ub_world *w, struct ub_random *random)
 {
-    switch (ub_random_below(random, 5)) {
+    switch (ub_random_below(random, 6)) {
     case 0:
         needless_wake(w, random);
         break;
@@ -88,6 +98,9 @@ void ub_world_mischief(struct ub_world *w, struct ub_random *random)
         break;
     case 2:
         wild_load(w, random);
+        break;
+    case 3:
+        wild_part(w, random);
         break;
     default:
         late_word(w, random);

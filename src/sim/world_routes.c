@@ -160,8 +160,9 @@ static const char *tell(struct ub_world *w, struct ub_upstream_spec *upstreams,
     for (uint32_t i = 0; i < w->upstream_count; i++) {
         if (!w->upstream[i].removed) {
             index[i] = (uint16_t)routes.upstream_count;
-            upstreams[routes.upstream_count++] = (struct ub_upstream_spec){
-                w->upstream[i].key, w->upstream[i].concurrency, w->upstream[i].learns};
+            upstreams[routes.upstream_count++] =
+                (struct ub_upstream_spec){w->upstream[i].key, w->upstream[i].concurrency,
+                                          w->upstream[i].learns, w->upstream[i].shared};
         }
     }
     for (uint32_t m = 0; m < w->model_count; m++) {
@@ -184,6 +185,14 @@ static const char *tell(struct ub_world *w, struct ub_upstream_spec *upstreams,
     struct ub_event event = {.type = UB_EV_ROUTES, .routes = &routes};
     ub_world_say(w, &event);
     return NULL;
+}
+
+void ub_world_part(struct ub_world *w, const char *name, uint32_t concurrency)
+{
+    struct ub_event event = {.type = UB_EV_PART};
+    event.part.upstream = ub_brain_upstream(w->brain, ub_world_upstream_named(w, name)->key);
+    event.part.concurrency = concurrency;
+    ub_world_say(w, &event);
 }
 
 const char *ub_world_reload(struct ub_world *w)

@@ -120,6 +120,7 @@ static void place_upstream(struct ub_storm *s, uint32_t index)
     u->tier = below(s, 3);
     u->concurrency = chance(s, 0.4) ? 1 + below(s, 5) : 0;
     u->learns = chance(s, 0.5);
+    u->shared = chance(s, 0.2);
     if (s->kind == UB_STORM_WIDE) {
         u->models = 1;
         u->tier = index / UB_TIER_MAX;
