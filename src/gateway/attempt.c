@@ -89,6 +89,10 @@ static void note_end(struct ub_attempt *attempt, enum ub_error error)
                attempt->status, words == NULL ? ub_error_words(error) : words);
     }
     ub_metrics_add(request->worker->shard, UB_METRIC_ATTEMPTS, attempt->site->slot, error, 1);
+    if (attempt->forwarded && attempt->kind == UB_ATTEMPT_STREAM && ub_error_blames(error)) {
+        ub_metrics_add(request->worker->shard, UB_METRIC_BROKEN_STREAMS, ub_resume_bar(attempt), 0,
+                       1);
+    }
     if (attempt->number <= UB_COUNT(request->tried)) {
         struct ub_try *try = &request->tried[attempt->number - 1];
         try->error = (uint8_t)error;
@@ -104,11 +108,11 @@ void ub_attempt_end(struct ub_attempt *attempt, enum ub_error error)
     if (error != UB_ERR_OK) {
         ub_grace_look(attempt); /* both may come in one read */
     }
-    bool sealed = ub_resume_is_sealed(attempt);
-    ub_resume_hand_over(attempt); /* who goes on may be asked at once */
+    bool sealed = ub_resume_bar(attempt) != UB_RESUME_NONE;
     attempt->relay.error = error;
     attempt->mute = true;
     note_end(attempt, error);
+    ub_resume_hand_over(attempt); /* who goes on may be asked at once */
     ub_attempt_tell(attempt, &(struct ub_event){.type = UB_EV_ENDED,
                                                 .ended = {.error = error,
                                                           .not_before = attempt->not_before,

@@ -340,7 +340,8 @@ static void fill_arrival(struct ub_request *request, const struct ub_slice *valu
     arrival->stream = request->stream;
     arrival->heartbeat = request->stream;
     arrival->can_retry = true;
-    request->resumes = arrival->can_resume = ub_resume_may(request);
+    request->bar = ub_resume_at_arrival(request);
+    arrival->can_resume = request->bar == UB_RESUME_NONE;
     request->choices = request->endpoint == UB_ENDPOINT_CHAT ? asked->n : 0;
     request->prompt_tokens = asked->prompt_tokens;
     arrival->bytes = request->bytes_in > UINT32_MAX ? UINT32_MAX : (uint32_t)request->bytes_in;

@@ -136,7 +136,7 @@ static void answer(struct ub_request *request, const struct ub_action *action)
 
 static void forward(struct ub_request *request, const struct ub_action *action)
 {
-    if (request->resumes) {
+    if (request->bar == UB_RESUME_NONE) {
         ub_hold_drop(request); /* what was asked may be needed once more */
     } else {
         forget_question(request);

@@ -95,7 +95,7 @@ struct ub_request {
     ub_ns patient_since;
     struct ub_kept refused;
     struct ub_kept empty;
-    bool resumes;                    /* attempts keep what they say */
+    enum ub_resume_bar bar;          /* NONE: attempts keep what they say */
     struct ub_delivered delivered;   /* what the client has of a stream that broke */
     size_t delivered_charged;        /* of it, to the budget for bodies */
     const struct ub_kept *passed_on; /* one of these, when it became the answer */

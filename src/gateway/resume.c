@@ -3,18 +3,21 @@
 #include "base/alloc.h"
 #include "gateway/hold.h"
 
-bool ub_resume_may(const struct ub_request *request)
+_Static_assert((int)UB_RESUME_BAR_COUNT == (int)UB_METRIC_BARS, "the same bars in the same order");
+
+enum ub_resume_bar ub_resume_at_arrival(const struct ub_request *request)
 {
     const struct ub_config *config = request->view->setup->config;
-    return config->models[request->model].resume && config->resume_buffer > 0 &&
-           ub_resume_asked(ub_scan_fields(request->scan), request->endpoint == UB_ENDPOINT_CHAT) ==
-               UB_RESUME_NONE;
+    if (!config->models[request->model].resume || config->resume_buffer == 0) {
+        return UB_RESUME_OFF;
+    }
+    return ub_resume_asked(ub_scan_fields(request->scan), request->endpoint == UB_ENDPOINT_CHAT);
 }
 
 void ub_resume_keep(struct ub_attempt *attempt)
 {
     const struct ub_request *request = attempt->request;
-    if (request->resumes) {
+    if (request->bar == UB_RESUME_NONE) {
         ub_relay_keep(&attempt->relay, request->view->setup->config->resume_buffer);
     }
 }
@@ -73,9 +76,12 @@ void ub_resume_charge(struct ub_attempt *attempt)
     }
 }
 
-bool ub_resume_is_sealed(const struct ub_attempt *attempt)
+enum ub_resume_bar ub_resume_bar(const struct ub_attempt *attempt)
 {
-    return !attempt->relay.keeps || ub_delivered_bar(&attempt->relay.delivered) != UB_RESUME_NONE;
+    if (attempt->request->bar != UB_RESUME_NONE) {
+        return attempt->request->bar;
+    }
+    return attempt->relay.keeps ? ub_delivered_bar(&attempt->relay.delivered) : UB_RESUME_NO_MEMORY;
 }
 
 void ub_resume_hand_over(struct ub_attempt *attempt)

@@ -1,11 +1,11 @@
 /* resume.h - streams that go on at another upstream after they broke: what of it is the gateway's
  * affair. How it is done with bytes is in http/resume.h, when it is done is the brain's.
  *
- *   arrival   ub_resume_may        is it worth keeping what the client gets?
+ *   arrival   ub_resume_at_arrival is it worth keeping what the client gets?
  *   START     ub_resume_keep       an attempt from the beginning keeps it...
  *             ub_resume_ask        ...and a continuation is asked for the rest
  *   read      ub_resume_charge     for the memory that this takes
- *   ENDED     ub_resume_is_sealed  what the client has cannot be continued
+ *   ENDED     ub_resume_bar        can what the client has be continued? "sealed" if not
  *   mute      ub_resume_hand_over  what the client has is the request's from now on
  *
  * What is kept counts against the budget for bodies. When that is used up it is given up: better a
@@ -17,14 +17,14 @@
 #include "gateway/ask.h"
 #include "gateway/attempt.h"
 
-bool ub_resume_may(const struct ub_request *request);
+enum ub_resume_bar ub_resume_at_arrival(const struct ub_request *request);
 
 void ub_resume_keep(struct ub_attempt *attempt);
 /* False: it cannot be, or there is no memory. */
 bool ub_resume_ask(struct ub_attempt *attempt, struct ub_ask *ask);
 
 void ub_resume_charge(struct ub_attempt *attempt);
-bool ub_resume_is_sealed(const struct ub_attempt *attempt);
+enum ub_resume_bar ub_resume_bar(const struct ub_attempt *attempt);
 void ub_resume_hand_over(struct ub_attempt *attempt);
 
 /* Nothing is continued any more: the request's part, the attempt's. */

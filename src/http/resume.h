@@ -17,6 +17,7 @@
 /* Why not. Those of the request first, then those of its state. */
 #define UB_RESUME_BARS(X)                                                         \
     X(NONE, "it can be resumed")                                                  \
+    X(OFF, "the model is not to be resumed")                                      \
     X(NOT_CHAT, "only streamed chats are resumed")                                \
     X(CHOICES, "it has more than one choice")                                     \
     X(GRAMMAR, "its output follows a grammar")                                    \

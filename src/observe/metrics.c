@@ -91,6 +91,8 @@ static uint32_t label_size(struct ub_metrics *metrics, enum ub_metric_label labe
         return UB_METRIC_CLASSES + 1;
     case UB_LABEL_LIMIT:
         return UB_METRIC_LIMITS + 1;
+    case UB_LABEL_BAR:
+        return UB_METRIC_BARS + 1;
     case UB_LABEL_LEVEL:
         return UB_LOG_LEVELS + 1;
     default:

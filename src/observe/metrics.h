@@ -66,6 +66,8 @@
       "From the start of an attempt to its first payload.")                                        \
     X(ATTEMPT_QUEUED, LONG, UPSTREAM, NONE, "attempt_queued_seconds",                              \
       "From an upstream's first word that it waits to its first payload.")                         \
+    X(BROKEN_STREAMS, COUNTER, BAR, NONE, "broken_streams_total",                                  \
+      "Streams that broke after their beginning was sent, and what bars them from being resumed.") \
     X(HEARTBEATS, COUNTER, NONE, NONE, "heartbeats_total", "Comments sent to waiting clients.")    \
     X(STREAM_EVENTS, COUNTER, NONE, NONE, "stream_events_total", "Stream events relayed.")         \
     X(BYTES, COUNTER, SIDE, NONE, "received_bytes_total", "Body bytes received.")                  \
@@ -142,6 +144,7 @@ enum ub_metric_label {
     UB_LABEL_USAGE,    /* enum ub_metric_usage */
     UB_LABEL_CLASS,    /* enum ub_metric_class */
     UB_LABEL_LIMIT,    /* enum ub_metric_limit */
+    UB_LABEL_BAR,      /* enum ub_metric_bar */
     UB_LABEL_LEVEL,    /* enum ub_log_level */
     UB_LABEL_VERSION,  /* 0 */
     UB_LABEL_COUNT
@@ -179,6 +182,29 @@ enum ub_metric_limit {
     UB_LIMITS(X)
 #undef X
         UB_METRIC_LIMITS
+};
+
+/* What bars a stream from being resumed: as in http/resume.h, in its order. */
+#define UB_BARS(X)             \
+    X(NONE, "none")            \
+    X(OFF, "off")              \
+    X(NOT_CHAT, "not_chat")    \
+    X(CHOICES, "choices")      \
+    X(GRAMMAR, "grammar")      \
+    X(LOGPROBS, "logprobs")    \
+    X(ECHO, "echo")            \
+    X(NOTHING, "nothing_said") \
+    X(REASONING, "reasoning")  \
+    X(TOOLS, "tools")          \
+    X(HALF, "half_character")  \
+    X(FINISHED, "finished")    \
+    X(TOO_LONG, "too_long")    \
+    X(NO_MEMORY, "no_memory")
+enum ub_metric_bar {
+#define X(name, word) UB_METRIC_BAR_##name,
+    UB_BARS(X)
+#undef X
+        UB_METRIC_BARS
 };
 
 /* Words of an enum label ("reported", "batch"), for logs; NULL for a value that it does not have. */

@@ -18,7 +18,7 @@ static const char *label_key(enum ub_metric_label label)
         [UB_LABEL_TOKENS] = "kind",     [UB_LABEL_LEVEL] = "level",
         [UB_LABEL_VERSION] = "version", [UB_LABEL_ZONE] = "zone",
         [UB_LABEL_USAGE] = "usage",     [UB_LABEL_CLASS] = "class",
-        [UB_LABEL_LIMIT] = "limit",
+        [UB_LABEL_LIMIT] = "limit",     [UB_LABEL_BAR] = "bar",
     };
     return keys[label];
 }
@@ -43,6 +43,11 @@ const char *ub_metrics_word(enum ub_metric_label label, uint32_t index)
         UB_LIMITS(X)
 #undef X
     };
+    static const char *const bars[] = {
+#define X(name, word) word,
+        UB_BARS(X)
+#undef X
+    };
     switch (label) {
     case UB_LABEL_OUTCOME:
     case UB_LABEL_ERROR:
@@ -59,6 +64,8 @@ const char *ub_metrics_word(enum ub_metric_label label, uint32_t index)
         return index < UB_COUNT(classes) ? classes[index] : NULL;
     case UB_LABEL_LIMIT:
         return index < UB_COUNT(limits) ? limits[index] : NULL;
+    case UB_LABEL_BAR:
+        return index < UB_COUNT(bars) ? bars[index] : NULL;
     case UB_LABEL_LEVEL:
         return index < UB_LOG_LEVELS ? ub_log_level_name((enum ub_log_level)index) : NULL;
     case UB_LABEL_VERSION:

@@ -93,22 +93,23 @@ def test_other_words_are_not_mixed_in(house, python_sdk):
     assert ("b", "diverged") in attempts(gateway)
 
 
-@pytest.mark.parametrize("name, fault, params, config", [
-    ("inside the reasoning", "cut;after=3", {}, {}),
-    ("more than one choice", "cut;after=20", {"n": 2}, {}),
-    ("log probabilities", "cut;after=20", {"logprobs": True}, {}),
-    ("a grammar", "cut;after=20", {"response_format": {"type": "json_object"}}, {}),
-    ("a tool call", "cut;after=2", {"tools": [{"type": "function", "function": {"name": "weather"}}],
-                                    "messages": [{"role": "user", "content": "call:weather"}]}, {}),
-    ("longer than the buffer", "cut;after=20", {}, {"resume_buffer": "30B"}),
-    ("switched off", "cut;after=20", {}, {"models": [model(["a"], ["b"], resume=False)]}),
+@pytest.mark.parametrize("bar, fault, params, config", [
+    ("reasoning", "cut;after=3", {}, {}),
+    ("choices", "cut;after=20", {"n": 2}, {}),
+    ("logprobs", "cut;after=20", {"logprobs": True}, {}),
+    ("grammar", "cut;after=20", {"response_format": {"type": "json_object"}}, {}),
+    ("tools", "cut;after=2", {"tools": [{"type": "function", "function": {"name": "weather"}}],
+                              "messages": [{"role": "user", "content": "call:weather"}]}, {}),
+    ("too_long", "cut;after=20", {}, {"resume_buffer": "30B"}),
+    ("off", "cut;after=20", {}, {"models": [model(["a"], ["b"], resume=False)]}),
 ])
-def test_what_is_not_resumed(house, python_sdk, name, fault, params, config):
+def test_what_is_not_resumed(house, python_sdk, bar, fault, params, config):
     a = house.mock("a", "--dialect", "deepseek", faults=[fault])
     b = house.mock("b", "--dialect", "deepseek")
     gateway = house.gateway({"upstreams": [a.upstream(dialect="deepseek"), b.upstream(dialect="deepseek")],
                              "models": [model(["a"], ["b"])], **config})
     got = python_sdk.call(gateway.base, "chat", {**CHAT, **params}, max_retries=0)
-    assert got.error == "APIError" and got.code == "stream_broken", name
+    assert got.error == "APIError" and got.code == "stream_broken"
     assert attempts(gateway) == [("a", "truncated")]
     assert b.stats()["last"] is None, "nobody else was asked"
+    assert gateway.count("unbusy_broken_streams_total", bar=bar) == 1
