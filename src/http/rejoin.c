@@ -11,7 +11,7 @@ void ub_rejoin_init(struct ub_rejoin *rejoin, struct ub_delivered *delivered,
     *rejoin = (struct ub_rejoin){
         .delivered = delivered,
         .before = ub_delivered_tokens(delivered),
-        .content = ub_delivered_content_tokens(delivered),
+        .content = way == UB_RESUME_BY_PREFILL ? ub_delivered_content_tokens(delivered) : 0,
     };
     ub_seam_init(&rejoin->seam, ub_buf_slice(&delivered->content), way == UB_RESUME_BY_RESTART,
                  ub_seam_proof(dialect));
@@ -48,23 +48,26 @@ static void edit_face(struct ub_edits *edits, const struct ub_event_places *plac
     replace(edits, places->model, ub_delivered_model(delivered));
 }
 
-/* The content that was delivered before moves from the prompt to the completion. */
+/* The content that was delivered before moves from the prompt to the completion. Who began again
+ * from the top has it there already. */
 static void edit_usage(struct ub_edits *edits, const struct ub_rejoin *rejoin,
                        const struct ub_event_places *places, const struct ub_openai_usage *usage,
                        struct numbers *numbers)
 {
-    if (places->usage.end == 0 || rejoin->seam.verdict == UB_SEAM_RESTART) {
+    bool restarted = rejoin->seam.verdict == UB_SEAM_RESTART;
+    uint32_t estimated = restarted ? rejoin->content : rejoin->before;
+    if (places->usage.end == 0 || (restarted && rejoin->content == 0)) {
         return;
     }
     uint64_t prompt = usage->input > rejoin->content ? usage->input - rejoin->content : 0;
-    uint64_t completion = (uint64_t)usage->output + rejoin->before;
+    uint64_t completion = (uint64_t)usage->output + (restarted ? 0 : rejoin->before);
     replace(edits, places->prompt_tokens, ub_digits(prompt, numbers->prompt));
     replace(edits, places->completion_tokens, ub_digits(completion, numbers->completion));
     replace(edits, places->total_tokens, ub_digits(prompt + completion, numbers->total));
     bool members = places->prompt_tokens.end != 0 || places->completion_tokens.end != 0;
     int len = snprintf(numbers->label, sizeof numbers->label,
                        "%s\"unbusy\":{\"resumed\":true,\"estimated_tokens\":%u}",
-                       members ? "," : "", rejoin->before);
+                       members ? "," : "", estimated);
     if (members) {
         ub_edits_insert(edits, places->usage.end - 1,
                         (struct ub_slice){numbers->label, (size_t)len});

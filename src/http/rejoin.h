@@ -10,8 +10,8 @@
  *
  * The usage of a continuation counts the delivered text as prompt. The broken attempt never said
  * its own, so its tokens are estimated, moved from prompt to completion (those of its reasoning are
- * added), and marked: "unbusy":{"resumed":true,"estimated_tokens":N}. A restart said all of it again
- * and needs no sum.
+ * added), and marked: "unbusy":{"resumed":true,"estimated_tokens":N}. A restart said all of it again:
+ * after a prefill, what was delivered only leaves the prompt; else nothing is to be done.
  *
  * What goes out is added to `delivered`, so a stream can be resumed more than once.
  */

@@ -131,6 +131,15 @@ static const struct {
      OUT("'content':' end'") "{'id':'old-1','object':'x','created':11,'model':'m','choices':[],"
                              "'usage':{'prompt_tokens':10,'completion_tokens':5,'total_tokens':15}"
                              "}\n"},
+    {"a restart in spite of a prefill was asked with what the client has",
+     {OLD("'content':'The server is busy, so come back again when it is not, please.'")},
+     {NEW("'content':'The server is busy, so come back again when it is not, please. Bye'"),
+      "{'id':'new-2','object':'x','created':22,'model':'n','choices':[],'usage':{"
+      "'prompt_tokens':30,'completion_tokens':19,'total_tokens':49}}"},
+     UB_RESUME_BY_PREFILL,
+     OUT("'content':' Bye'") "{'id':'old-1','object':'x','created':11,'model':'m','choices':[],"
+                             "'usage':{'prompt_tokens':20,'completion_tokens':19,'total_tokens':39,"
+                             "'unbusy':{'resumed':true,'estimated_tokens':10}}}\n"},
     {"usage that nobody asked for is left out",
      {OLD("'content':'The'")},
      {"{'id':'new-2','choices':[{'delta':{'content':' x'}}],'usage':null}", NEW_USAGE},
