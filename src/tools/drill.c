@@ -192,7 +192,8 @@ static int choose_model(const struct texts *texts, struct memory *memory, uint32
 
 static void bound_time(struct ub_drill_run *run, const struct ub_model_policy *policy)
 {
-    run->time_max_ns = ub_ns_after(policy->total_ns, ub_ns_after(2 * policy->stall_ns, MARGIN_NS));
+    ub_ns stalls_ns = policy->stall_ns * (ub_ns)policy->retry.attempts;
+    run->time_max_ns = ub_ns_after(policy->total_ns, ub_ns_after(stalls_ns, MARGIN_NS));
     run->calls_max = policy->retry.attempts;
 }
 

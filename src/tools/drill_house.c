@@ -94,7 +94,8 @@ bool ub_drill_house_init(struct ub_drill_house *house, struct ub_config *config,
 
 bool ub_drill_house_resumes(const struct ub_drill_house *house)
 {
-    for (uint32_t i = 0; i < house->count; i++) {
+    bool resumes = house->config->models[house->model].resume;
+    for (uint32_t i = 0; resumes && i < house->count; i++) {
         if (house->config->upstreams[house->member[i]].dialect != UB_DIALECT_OPENAI) {
             return true;
         }

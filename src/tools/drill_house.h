@@ -40,8 +40,8 @@ void ub_drill_house_close(struct ub_drill_house *house); /* several times is fin
  * without memory. */
 struct ub_config *ub_drill_house_config(const struct ub_drill_house *house, uint32_t dead);
 
-/* Can a stream be continued by one of them where another broke? Does not hold for those that speak
- * OpenAI's own dialect, which has no way to say it. */
+/* Is a stream that broke promised to go on at another of them? Not when the model's `resume` is off,
+ * nor with OpenAI's own dialect, which has no way to say it. */
 bool ub_drill_house_resumes(const struct ub_drill_house *house);
 
 /* What a mock says to this question. */
