@@ -32,7 +32,7 @@ def figures(load, mocks, gateway, seconds):
         found[f"first_{name}_s"] = first[name] / 1000 if first["count"] else None
     if gateway:
         found["cpu_ms_per_request"] = gateway["cpu_s"] * 1000 / requests if requests else None
-        found["cores"] = gateway["cpu_s"] / gateway["took_s"]
+        found["cores"] = gateway["cpu_s"] / seconds
         found["rss_mib"] = gateway["rss_kib"] / 1024
     return found
 
@@ -53,7 +53,7 @@ COLUMNS = [
     ("cut_open", "cut with an error", number("{:,}")),
     ("failed", "failed", number("{:,}")),
     ("cpu_ms_per_request", "CPU per request", number("{:.1f} ms")),
-    ("cores", "cores busy", number("{:.2f}")),
+    ("cores", "cores needed", number("{:.2f}")),
     ("rss_mib", "memory", number("{:.0f} MiB")),
 ]
 
@@ -73,9 +73,9 @@ def remarks(rows, names, cores):
     words = []
     for name, found in rows.items():
         if found.get("cores", 0) > 0.7 * cores:
-            words.append(f"{names[name]} kept {found['cores']:.1f} of {cores} cores busy: it was short "
-                         "of processor time, which is not what this measures. A lower --speed "
-                         "shows it at its best.")
+            words.append(f"{names[name]} needs {found['cores']:.1f} of {cores} cores for this load, and the "
+                         "rest of the benchmark needs some, too: it was short of processor time. A "
+                         "lower --speed shows how it routes.")
         if found["late"]:
             words.append(f"{names[name]}: the load generator itself was late, so these times are too "
                          "long.")

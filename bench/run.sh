@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # `./do bench [ARG...]`: run.py with these arguments, after what the build brings.
 # `./do bench micro`: only what single parts cost.
-# `./do bench hour [SPEEDUP]`: recorded traffic against a bad upstream, and through unbusy to three.
 # `./do bench busy-hour [ARG...]`: recorded traffic to three upstreams with a bad peak, through each gateway.
 # `./do bench random-errors [ARG...]`: 100,000 requests, of which upstreams refuse 5 %.
 set -euo pipefail
@@ -11,7 +10,6 @@ if [ "${1:-}" = micro ]; then
     exit
 fi
 case ${1:-} in
-hour) shift; exec bench/hour.sh "$@" ;;
 busy-hour) shift; exec python3 bench/hour.py "$@" ;;
 random-errors) shift; exec python3 bench/random_errors.py "$@" ;;
 esac
