@@ -195,6 +195,8 @@ void ub_request_carry(struct ub_request *request, const struct ub_action *action
     case UB_ACT_DROP:
         ub_request_end(request, action->error, action->reason);
         break;
+    case UB_ACT_LOOK: /* no model has a ladder yet */
+    case UB_ACT_STAND_IN:
     case UB_ACT_PROBE: /* never about a request */
     case UB_ACT_TYPES:
         assert(false);

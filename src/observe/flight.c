@@ -111,8 +111,8 @@ static struct ub_flight_out begin_record(struct ub_flight *f, enum ub_flight_kin
 }
 
 /* Whoever changes one of these makes a new version. */
-_Static_assert(UB_FLIGHT_VERSION == 8 && UB_WHY_COUNT == 48 && UB_ACT_TYPES == 9 &&
-                   UB_EV_PART == 12,
+_Static_assert(UB_FLIGHT_VERSION == 9 && UB_WHY_COUNT == 49 && UB_ACT_TYPES == 11 &&
+                   UB_EV_LOOKED == 13,
                "the numbers in a record mean what they meant in this version");
 
 static void put_header(struct ub_flight *f)
@@ -241,7 +241,7 @@ uint64_t ub_flight_digest(uint64_t digest, const struct ub_action *a)
     const uint64_t fields[] = {
         (uint64_t)a->type | (uint64_t)a->reason << 8 | (uint64_t)a->attempt << 16 |
             (uint64_t)a->pass_on << 24 | (uint64_t)a->should_retry << 25 |
-            (uint64_t)a->resume << 26 | (uint64_t)a->error << 32,
+            (uint64_t)a->resume << 26 | (uint64_t)a->error << 32 | (uint64_t)a->degraded << 40,
         (uint64_t)a->request.slot | (uint64_t)a->request.generation << 32,
         (uint64_t)a->worker | (uint64_t)a->upstream << 16,
         (uint64_t)a->deadline + (uint64_t)a->stall_ns,

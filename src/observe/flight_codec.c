@@ -8,7 +8,7 @@
 #define QUOTA_BYTES   48
 #define TENANT_BYTES  (13 + QUOTA_BYTES)
 #define SHARE_BYTES   (4 + QUOTA_BYTES)
-#define MODEL_BYTES   (200 + QUOTA_BYTES + UB_TIERS_MAX * (1 + 2 * UB_TIER_MAX))
+#define MODEL_BYTES   (201 + 5 * UB_STEPS_MAX + QUOTA_BYTES + UB_TIERS_MAX * (1 + 2 * UB_TIER_MAX))
 #define ARRIVED_BYTES (160 + 12 * UB_PREFIX_MARKS)
 
 void ub_flight_put(struct ub_flight_out *out, uint64_t value, int bytes)
@@ -144,6 +144,10 @@ static enum ub_error get_error(struct ub_flight_in *in)
     X(u8, class)  \
     X(u32, concurrency)
 
+#define STEP(X) \
+    X(u8, kind) \
+    X(u32, value)
+
 #define SHARE(X)   \
     X(u16, tenant) \
     X(u16, model)
@@ -266,6 +270,16 @@ static void get_upstream(struct ub_flight_in *in, struct ub_upstream_spec *it)
     UPSTREAM(GET)
 }
 
+static void put_step(struct ub_flight_out *out, const struct ub_step *it)
+{
+    STEP(PUT)
+}
+
+static void get_step(struct ub_flight_in *in, struct ub_step *it)
+{
+    STEP(GET)
+}
+
 static void put_model(struct ub_flight_out *out, const struct ub_model_spec *m)
 {
     put_u64(out, m->key);
@@ -277,6 +291,10 @@ static void put_model(struct ub_flight_out *out, const struct ub_model_spec *m)
         for (uint32_t i = 0; i < m->tier[t].count; i++) {
             put_u16(out, m->tier[t].member[i]);
         }
+    }
+    put_u8(out, m->steps);
+    for (uint32_t s = 0; s < m->steps; s++) {
+        put_step(out, &m->step[s]);
     }
 }
 
@@ -293,6 +311,11 @@ static void get_model(struct ub_flight_in *in, struct ub_model_spec *m)
         for (uint32_t i = 0; i < m->tier[t].count && !in->failed; i++) {
             m->tier[t].member[i] = get_u16(in);
         }
+    }
+    m->steps = get_u8(in);
+    in->failed |= m->steps > UB_STEPS_MAX;
+    for (uint32_t s = 0; s < m->steps && !in->failed; s++) {
+        get_step(in, &m->step[s]);
     }
 }
 
@@ -372,8 +395,8 @@ static bool get_routes(struct ub_flight_in *in, struct ub_flight_reader *reader)
 static void put_arrival(struct ub_flight_out *out, const struct ub_arrival *it)
 {
     put_u16(out, it->model);
-    put_u8(out,
-           (uint64_t)(it->stream | it->heartbeat << 1 | it->can_retry << 2 | it->can_resume << 3));
+    put_u8(out, (uint64_t)(it->stream | it->heartbeat << 1 | it->can_retry << 2 |
+                           it->can_resume << 3 | it->takes_message << 4));
     ARRIVAL(PUT)
     for (uint32_t i = 0; i < it->prefix_count; i++) {
         put_u64(out, it->prefix[i]);
@@ -389,6 +412,7 @@ static void get_arrival(struct ub_flight_in *in, struct ub_arrival *it)
     it->heartbeat = (flags & 2) != 0;
     it->can_resume = (flags & 8) != 0;
     it->can_retry = (flags & 4) != 0;
+    it->takes_message = (flags & 16) != 0;
     ARRIVAL(GET)
     in->failed |= it->prefix_count > UB_PREFIX_MARKS;
     for (uint32_t i = 0; i < it->prefix_count && !in->failed; i++) {
@@ -423,6 +447,9 @@ void ub_flight_put_event(struct ub_flight_out *out, const struct ub_event *it)
     case UB_EV_PART:
         PART(PUT)
         break;
+    case UB_EV_LOOKED:
+        put_u8(out, it->found);
+        break;
     case UB_EV_FIRST_PAYLOAD:
     case UB_EV_PROGRESS:
     case UB_EV_WOKEN:
@@ -437,7 +464,7 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
                          struct ub_event *it)
 {
     uint8_t type = get_u8(in);
-    in->failed |= type > UB_EV_PART;
+    in->failed |= type > UB_EV_LOOKED;
     if (in->failed) {
         return false;
     }
@@ -467,6 +494,9 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
         break;
     case UB_EV_PART:
         PART(GET)
+        break;
+    case UB_EV_LOOKED:
+        it->found = get_u8(in);
         break;
     case UB_EV_FIRST_PAYLOAD:
     case UB_EV_PROGRESS:

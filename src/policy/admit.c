@@ -222,7 +222,7 @@ void settle(struct ub_brain *brain, struct request *request)
     }
     struct level levels[LEVELS];
     uint32_t count =
-        levels_of(brain, request->tenant, route_of(brain, request->route)->model, levels);
+        levels_of(brain, request->tenant, route_of(brain, request->home)->model, levels);
     for (uint32_t i = 0; i < count; i++) {
         if (levels[i].quota->tokens.amount != 0) {
             ub_limit_settle(&levels[i].meter->tokens, &levels[i].quota->tokens, request->reserved,

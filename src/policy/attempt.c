@@ -86,6 +86,7 @@ void start_attempt(struct ub_brain *brain, struct request *request, struct choic
                                  .reason = (uint8_t)reason,
                                  .attempt = run->number,
                                  .resume = request->committed,
+                                 .degraded = request->degraded,
                                  .upstream = (uint16_t)(target->upstream - 1),
                                  .when = run->deadline});
 }
@@ -229,7 +230,7 @@ bool has_alternative(const struct ub_brain *brain, const struct request *request
     if (request->run[1].target != 0) {
         return true;
     }
-    if (!request->can_retry || request->attempt >= retry->attempts ||
+    if (!request->can_retry || !may_try_again(brain, request) ||
         !ub_budget_has(&model_of(brain, route->model)->budget, retry, now)) {
         return false;
     }

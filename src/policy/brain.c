@@ -203,6 +203,10 @@ static void step_request(struct ub_brain *brain, const struct ub_event *event,
         life_client_left(brain, request, event->left, event->now, random);
         return;
     }
+    if (event->type == UB_EV_LOOKED) {
+        life_looked(brain, request, event->found, event->now, random);
+        return;
+    }
     struct run *run = running(request, event->attempt);
     if (run == NULL) {
         return;
@@ -263,6 +267,7 @@ void ub_brain_step(struct ub_brain *brain, const struct ub_event *event)
     case UB_EV_QUEUED:
     case UB_EV_ENDED:
     case UB_EV_CLIENT_LEFT:
+    case UB_EV_LOOKED:
         step_request(brain, event, &random);
         break;
     }
@@ -287,8 +292,9 @@ static bool next_probe(struct ub_brain *brain, struct ub_action *out)
 static void release(struct ub_brain *brain, struct request *request)
 {
     leave_flow(brain, request);
-    if (request->route != 0) {
-        release_route(brain, request->route);
+    leave_ladder(brain, request);
+    if (request->home != 0) {
+        release_route(brain, request->home);
     }
     request->state = REQUEST_FREE;
     request->next = brain->request_free;
@@ -309,6 +315,7 @@ static struct ub_action public_action(const struct ub_brain *brain, const struct
         .pass_on = a->pass_on,
         .should_retry = a->should_retry,
         .resume = a->resume,
+        .degraded = a->degraded,
         .error = (enum ub_error)a->error,
         .deadline = a->type == UB_ACT_START ? a->when : 0,
         .stall_ns = a->type == UB_ACT_FORWARD ? a->when : 0,

@@ -18,7 +18,7 @@
  * request or an attempt that is over are recognised by these and ignored. Two attempts of a request may
  * run at the same time until one has its first payload; then the other one is cancelled.
  *
- * Each request gets exactly one of the terminal actions FINISH, ANSWER, CUT, DROP; after it the id
+ * Each request gets exactly one of the terminal actions FINISH, ANSWER, STAND_IN, CUT, DROP; after it the id
  * is void, and no attempt of it runs any more.
  */
 #ifndef UB_POLICY_BRAIN_H
@@ -78,6 +78,7 @@ enum ub_event_type {
     UB_EV_LOAD,   /* an engine says how many requests it has, ours and those of others */
     UB_EV_PART,   /* of a shared upstream's concurrency: how much is ours from now on, until the
                      next word; nothing before the first. What runs beyond it runs on */
+    UB_EV_LOOKED, /* the answer to a LOOK action */
 };
 
 /* ARRIVED */
@@ -90,6 +91,7 @@ struct ub_arrival {
     bool heartbeat;         /* the client can be sent comments (a stream over SSE) */
     bool can_retry;         /* the body can be sent again */
     bool can_resume;        /* broken after the commit point, it may be continued elsewhere */
+    bool takes_message;     /* a plain message is an answer that its client can read */
     uint32_t bytes;         /* of its body: what it holds while it waits */
     uint32_t prompt_tokens; /* estimate */
     uint32_t max_tokens;    /* as asked for; 0 = not said */
@@ -142,6 +144,7 @@ struct ub_event {
             uint16_t upstream;
             uint32_t concurrency; /* more than the whole means the whole */
         } part;
+        bool found; /* LOOKED */
     };
 };
 
@@ -156,6 +159,8 @@ enum ub_action_type {
     UB_ACT_CUT,    /* terminal: part of the answer is out; end with an explicit error */
     UB_ACT_DROP,   /* terminal: the client is gone; just let go */
     UB_ACT_PROBE,  /* connect to `upstream` without sending a request, then PROBED */
+    UB_ACT_LOOK,   /* is there a stale answer to this question? Then LOOKED */
+    UB_ACT_STAND_IN, /* terminal: answer with what the step of `degraded` holds */
     UB_ACT_TYPES
 };
 
@@ -208,7 +213,8 @@ enum ub_action_type {
     X(SHARE_TOKENS, "tenant's tokens of the model")       \
     X(MODEL_REQUESTS, "model's request rate")             \
     X(MODEL_TOKENS, "model's token rate")                 \
-    X(TOO_LARGE, "more tokens than fit at once")
+    X(TOO_LARGE, "more tokens than fit at once")          \
+    X(DEGRADED, "a step down the ladder")
 
 enum ub_reason {
 #define X(name, words) UB_WHY_##name,
@@ -228,6 +234,8 @@ struct ub_action {
     bool pass_on;      /* ANSWER: relay the upstream's own refusal (attempt `attempt`) when kept */
     bool should_retry; /* ANSWER: may the client try again? */
     bool resume; /* START: continue what the client has; ENDED with SEALED when that cannot be */
+    uint8_t degraded;    /* START, LOOK, STAND_IN: a bit for each step of the model's ladder that it
+                         stands on; for the last two one of them is a stale answer or a message */
     enum ub_error error; /* ANSWER, CUT, DROP: the outcome; CANCEL: why, as the attempt's error */
     ub_ns deadline;      /* START: instant by which the first payload must be there (informative) */
     ub_ns stall_ns;      /* FORWARD: no payload for this long is taken for a stall */
@@ -319,6 +327,12 @@ struct ub_allowance {
 /* By slots. False: nothing is limited by rate. */
 bool ub_brain_allowance(const struct ub_brain *brain, uint16_t tenant, uint16_t model, ub_ns now,
                         struct ub_allowance *out);
+
+struct ub_model_facts {
+    uint32_t level; /* steps of its ladder that are taken at once, see degrade.c */
+};
+bool ub_brain_model_facts(const struct ub_brain *brain, uint16_t model, ub_ns now,
+                          struct ub_model_facts *out);
 
 struct ub_tenant_facts {
     uint32_t requests; /* in the house */

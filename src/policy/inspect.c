@@ -51,6 +51,18 @@ bool ub_brain_target(const struct ub_brain *brain, uint16_t upstream_slot, uint1
     return true;
 }
 
+bool ub_brain_model_facts(const struct ub_brain *brain, uint16_t slot, ub_ns now,
+                          struct ub_model_facts *out)
+{
+    if (slot >= brain->models_used || model_of(brain, (uint16_t)(slot + 1))->route == 0) {
+        return false;
+    }
+    const struct model *model = model_of(brain, (uint16_t)(slot + 1));
+    uint32_t level = level_of(model, now), steps = route_of(brain, model->route)->steps;
+    *out = (struct ub_model_facts){.level = level < steps ? level : steps};
+    return true;
+}
+
 bool ub_brain_tenant_facts(const struct ub_brain *brain, uint16_t slot, struct ub_tenant_facts *out)
 {
     if (slot >= brain->tenants_used || tenant_of(brain, (uint16_t)(slot + 1))->key == 0) {
@@ -85,6 +97,9 @@ static const char *check_request(const struct ub_brain *brain, const struct requ
     sums->backing_off += request->state == REQUEST_BACKING_OFF;
     if (request->waits_in_line != (request->state == REQUEST_WAITING)) {
         return "a request waits in line without waiting, or the other way round";
+    }
+    if (request->state != REQUEST_FREE && request->step > route_of(brain, request->home)->steps) {
+        return "a request has taken more steps than its ladder has";
     }
     if (request->state == REQUEST_OVER && request->action_count == 0) {
         return "a request is over and nobody was told";
@@ -261,7 +276,9 @@ static const char *check_routes(const struct ub_brain *brain)
         uint32_t refs = model_of(brain, route->model)->route == i;
         for (uint32_t r = 1; r <= brain->requests_used; r++) {
             const struct request *request = request_of(brain, r);
-            refs += request->state != REQUEST_FREE && request->route == i;
+            bool held = request->state != REQUEST_FREE;
+            refs += held && request->route == i;
+            refs += held && request->home == i && request->route != i;
         }
         if (refs != route->refs) {
             return "a route is held by others than it counts";

@@ -69,11 +69,13 @@ static void fill(struct ub_brain *brain, struct request *request, const struct u
     request->stream = arrival->stream;
     request->can_retry = arrival->can_retry;
     request->can_resume = arrival->can_resume;
+    request->takes_message = arrival->takes_message;
     request->bytes = arrival->bytes;
     request->prompt_tokens = arrival->prompt_tokens;
     request->max_tokens = arrival->max_tokens;
     request->own_tokens =
         reserved_tokens(model_of(brain, route_of(brain, request->route)->model), arrival);
+    degrade_arrived(brain, request, now);
     request->cookie_key = arrival->cookie_key;
     request->header_hash = arrival->header_hash;
     request->client_hash = arrival->client_hash;
@@ -102,7 +104,8 @@ void life_arrived(struct ub_brain *brain, const struct ub_event *event, struct u
         answer(brain, request, UB_ERR_NO_ROUTE, UB_WHY_UNKNOWN_MODEL, false);
         return;
     }
-    request->route = route;
+    request->route = request->home = route;
+    request->routes = brain->routes;
     route_of(brain, route)->refs++;
     tenant_enters(brain, request, arrival);
     fill(brain, request, arrival, event->now);
@@ -284,7 +287,8 @@ void broke(struct ub_brain *brain, struct request *request, const struct run *en
     request->end_until = 0;
     if (request->heartbeat_at != UB_NEVER) {
         request->heartbeat_at =
-            ub_ns_after(now, ub_ns_max(policy->heartbeat_after_ns, policy->heartbeat_every_ns));
+            ub_ns_after(now, ub_ns_max(promised(brain, request)->heartbeat_after_ns,
+                                       promised(brain, request)->heartbeat_every_ns));
     }
     seek(brain, request, UB_WHY_RESUME, now, random);
 }

@@ -13,6 +13,7 @@
 
 #define UB_TIER_MAX  64 /* upstreams in one tier: width of the masks */
 #define UB_TIERS_MAX 16 /* tiers of one model */
+#define UB_STEPS_MAX 8  /* of a model's ladder */
 
 /* How important a request is: who goes first when not everybody can. */
 enum ub_traffic {
@@ -43,6 +44,20 @@ struct ub_retry_policy {
     ub_ns cap_ns;        /* no window is longer */
     double budget;       /* extra attempts per first attempt (0.2), beside... */
     double budget_per_s; /* ...this many per second (10) */
+};
+
+/* What is answered instead when nobody can answer, step by step (degrade.c). */
+enum ub_step_kind {
+    UB_STEP_STALE,      /* an old answer from the cache; at most once */
+    UB_STEP_MODEL,      /* another model's */
+    UB_STEP_MAX_TOKENS, /* a shorter one */
+    UB_STEP_MESSAGE,    /* a plain message instead of one; at most once */
+    UB_STEP_KINDS
+};
+
+struct ub_step {
+    uint8_t kind;   /* ub_step_kind */
+    uint32_t value; /* MODEL: index into ub_routes.models; MAX_TOKENS: how many; else 0 */
 };
 
 /* How one model behaves. All of it is copied into the brain. */
@@ -125,6 +140,8 @@ struct ub_model_spec {
     struct ub_quota quota; /* of all tenants together */
     uint32_t tiers;        /* 1..UB_TIERS_MAX */
     struct ub_tier_spec tier[UB_TIERS_MAX];
+    uint32_t steps; /* 0..UB_STEPS_MAX; they are taken in this order */
+    struct ub_step step[UB_STEPS_MAX];
 };
 
 /* Whoever owns an API key. */

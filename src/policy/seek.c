@@ -54,8 +54,24 @@ static ub_ns advice(const struct ub_brain *brain, const struct request *request,
     return ub_ns_min(wait_ns, ADVICE_MAX_NS);
 }
 
+static bool is_hopeless(enum ub_error error)
+{
+    enum ub_error_class class = ub_error_class(error);
+    return class == UB_CLASS_CLIENT || class == UB_CLASS_UNFIT || error == UB_ERR_KEY_REFUSED ||
+           error == UB_ERR_NO_BALANCE || error == UB_ERR_MODEL_MISSING;
+}
+
+/* Is there nobody to answer, now or in time? A request of which nothing is known but that it takes
+ * longer than its client waits for does not speak of that. */
+static bool is_lack(const struct request *request, enum ub_error error)
+{
+    bool waits = request->state == REQUEST_WAITING || request->state == REQUEST_BACKING_OFF ||
+                 request->state == REQUEST_DEGRADING;
+    return !is_hopeless(error) && (error != UB_ERR_DEADLINE || waits || request->tried_count > 0);
+}
+
 /* The outcome that the client sees. Busy stays busy; what the upstream itself said is passed on
- * when it was about this request. */
+ * when it was about this request, and not about what another model makes of it. */
 static enum ub_error outcome(const struct request *request, enum ub_reason reason)
 {
     enum ub_error last = (enum ub_error)request->last_error;
@@ -68,17 +84,11 @@ static enum ub_error outcome(const struct request *request, enum ub_reason reaso
     if (reason == UB_WHY_NO_SLOT || reason == UB_WHY_NOT_IN_SIGHT) {
         return UB_ERR_QUEUE_TIMEOUT;
     }
-    if (request->tried_count == 0 || ub_error_class(last) == UB_CLASS_BUSY) {
+    bool elsewhere = request->route != request->home && is_hopeless(last);
+    if (request->tried_count == 0 || ub_error_class(last) == UB_CLASS_BUSY || elsewhere) {
         return UB_ERR_ALL_BUSY;
     }
     return last;
-}
-
-static bool is_hopeless(enum ub_error error)
-{
-    enum ub_error_class class = ub_error_class(error);
-    return class == UB_CLASS_CLIENT || class == UB_CLASS_UNFIT || error == UB_ERR_KEY_REFUSED ||
-           error == UB_ERR_NO_BALANCE || error == UB_ERR_MODEL_MISSING;
 }
 
 void give_up(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
@@ -94,6 +104,12 @@ void give_up(struct ub_brain *brain, struct request *request, enum ub_reason rea
     if (request->empty_attempt != 0) {
         error = UB_ERR_EMPTY_ANSWER;
         attempt = request->empty_attempt;
+    }
+    if (error == UB_ERR_ALL_BUSY && reason == UB_WHY_CLIENTS_FAULT) {
+        reason = UB_WHY_NOBODY_LEFT; /* it was another model's opinion */
+    }
+    if (is_lack(request, error) && degrade(brain, request, reason, now)) {
+        return;
     }
     enum ub_error_class class = ub_error_class(error);
     bool hopeless = is_hopeless(error);
@@ -362,6 +378,9 @@ static void exhausted(struct ub_brain *brain, struct request *request, struct ch
         give_up(brain, request, UB_WHY_NOBODY_LEFT, now, random);
         return;
     }
+    if (degrade_early(brain, request, now)) {
+        return;
+    }
     if (!none.full && none.spent && !may_pause(brain, request, now)) {
         give_up(brain, request, UB_WHY_OUT_OF_BUDGET, now, random);
         return;
@@ -401,11 +420,17 @@ void go_beyond(struct ub_brain *brain, struct request *request, ub_ns now, struc
     seek(brain, request, UB_WHY_BEYOND_LEARNED, now, random);
 }
 
+bool may_try_again(const struct ub_brain *brain, const struct request *request)
+{
+    uint32_t attempts = request->attempt - (uint32_t)request->attempts_before;
+    return attempts < policy_of(brain, request)->retry.attempts && request->attempt < ATTEMPTS_MAX;
+}
+
 void seek(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
           struct ub_random *random)
 {
     const struct route *route = route_of(brain, request->route);
-    if (request->attempt >= route->policy.retry.attempts) {
+    if (!may_try_again(brain, request)) {
         give_up(brain, request, UB_WHY_OUT_OF_ATTEMPTS, now, random);
         return;
     }

@@ -88,12 +88,22 @@ struct model {
     double tokens_out;       /* mean of complete answers */
     struct ub_budget budget; /* of retries */
     struct ub_budget hedges;
+    uint32_t level; /* of its ladder: the highest step that was needed, as of... */
+    ub_ns level_at;
 };
 
 struct tier {
     uint32_t count;
     uint16_t target[UB_TIER_MAX];
     struct ub_turns turns;
+};
+
+/* As ub_step. */
+struct step {
+    uint8_t kind;
+    uint16_t model; /* MODEL: its place and identity */
+    uint64_t key;
+    uint32_t max_tokens;
 };
 
 struct route {
@@ -103,6 +113,9 @@ struct route {
     uint32_t tiers;
     struct ub_model_policy policy;
     struct tier tier[UB_TIERS_MAX];
+    uint64_t since; /* the generation of routes that it began with */
+    uint32_t steps;
+    struct step step[UB_STEPS_MAX];
 };
 
 enum request_state {
@@ -111,13 +124,15 @@ enum request_state {
     REQUEST_STREAMING, /* past the commit point */
     REQUEST_WAITING,   /* for a slot, in its model's line */
     REQUEST_BACKING_OFF,
-    REQUEST_OVER, /* the terminal action waits to be drained */
+    REQUEST_DEGRADING, /* about to take a step of its ladder, or asking the cache */
+    REQUEST_OVER,      /* the terminal action waits to be drained */
 };
 
 struct action {
     uint32_t next; /* the one to be drained after it, of whatever request: see action_at */
     uint8_t type, reason, attempt, error;
     bool pass_on, should_retry, resume;
+    uint8_t degraded;
     uint16_t upstream;
     uint32_t position; /* HEARTBEAT */
     ub_ns when; /* START: deadline; FORWARD: stall time; ANSWER: retry after; HEARTBEAT: estimated
@@ -150,6 +165,7 @@ struct request {
     uint8_t worker;
     uint8_t class; /* ub_traffic */
     uint16_t route;
+    uint16_t home;   /* the route of the model that was asked for */
     uint16_t tenant; /* 0: none, or its outcome is decided */
 
     ub_ns arrived_at;
@@ -183,6 +199,14 @@ struct request {
     uint32_t ticket;         /* numbers those of a flow */
     uint32_t charged;        /* to the flow, when it got its slot */
     bool settled;            /* and replaced by what was really used */
+    uint64_t routes;         /* generation, when it came */
+    uint8_t step;            /* steps of its ladder that are behind it */
+    uint8_t degraded;        /* bits of those that hold */
+    uint8_t attempts_before; /* at another route, or for another length */
+    uint8_t refused_for;     /* DEGRADING: ub_reason, if there is no step after all */
+    bool early;              /* DEGRADING: only to the model's level */
+    bool looks;              /* DEGRADING: the cache was asked */
+    bool takes_message;
     ub_ns stall_ns, mark_at; /* STREAMING: see stall.c */
     uint32_t mark_said;
     bool slow;
@@ -220,6 +244,7 @@ struct ub_brain {
     uint32_t probes_queued;
     ub_ns probe_at; /* next round of probes; UB_NEVER = nobody needs one */
     uint32_t prefix_clock;
+    uint64_t routes;          /* generation of the current ones */
     struct ub_budget returns; /* retries of clients without a tenant */
 
     struct ub_brain_facts facts;
@@ -274,6 +299,13 @@ static inline const struct ub_model_policy *policy_of(const struct ub_brain *bra
                                                       const struct request *request)
 {
     return &route_of(brain, request->route)->policy;
+}
+
+/* What its client was promised: by the model that it asked for. */
+static inline const struct ub_model_policy *promised(const struct ub_brain *brain,
+                                                     const struct request *request)
+{
+    return &route_of(brain, request->home)->policy;
 }
 
 static inline uint32_t index_of(const struct ub_brain *brain, const struct request *request)
@@ -445,6 +477,21 @@ void go_beyond(struct ub_brain *brain, struct request *request, ub_ns now,
                struct ub_random *random);
 void give_up(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
              struct ub_random *random);
+
+/* Of the model that it is with at present. */
+bool may_try_again(const struct ub_brain *brain, const struct request *request);
+
+/* degrade.c: answering with less. True: the request takes a step instead of being refused, instead of
+ * waiting. */
+bool degrade(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now);
+bool degrade_early(struct ub_brain *brain, struct request *request, ub_ns now);
+uint32_t level_of(const struct model *model, ub_ns now);
+void degrade_arrived(struct ub_brain *brain, struct request *request, ub_ns now);
+void life_looked(struct ub_brain *brain, struct request *request, bool found, ub_ns now,
+                 struct ub_random *random);
+void degrade_woken(struct ub_brain *brain, struct request *request, ub_ns now,
+                   struct ub_random *random);
+void leave_ladder(struct ub_brain *brain, struct request *request); /* it is over */
 
 /* life.c: the life of one request, event by event. */
 void life_arrived(struct ub_brain *brain, const struct ub_event *event, struct ub_random *random);

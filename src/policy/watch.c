@@ -29,6 +29,8 @@ static ub_ns wake_of(const struct ub_brain *brain, const struct request *request
                          ub_ns_min(request->deadline, request->heartbeat_at));
     case REQUEST_BACKING_OFF:
         return ub_ns_min(ub_ns_min(request->wait_until, request->deadline), request->heartbeat_at);
+    case REQUEST_DEGRADING:
+        return request->wait_until;
     case REQUEST_FREE:
     case REQUEST_OVER:
         break;
@@ -115,7 +117,8 @@ static void stalled(struct ub_brain *brain, struct request *request, ub_ns now,
  * those before it. 0: it is not so. */
 static ub_ns last_try_shows(const struct ub_brain *brain, const struct request *request)
 {
-    uint32_t attempts = policy_of(brain, request)->retry.attempts;
+    uint32_t attempts =
+        request->attempts_before + (uint32_t)policy_of(brain, request)->retry.attempts;
     if (request->failures == 0) {
         return 0;
     }
@@ -130,7 +133,7 @@ static ub_ns last_try_shows(const struct ub_brain *brain, const struct request *
  * more: it is not begun when the time is nearly up, nor before the last try has shown itself. */
 static void beat(struct ub_brain *brain, struct request *request, ub_ns now)
 {
-    ub_ns every_ns = policy_of(brain, request)->heartbeat_every_ns;
+    ub_ns every_ns = promised(brain, request)->heartbeat_every_ns;
     if (request->deadline - now < every_ns && !request->heartbeat && !request->committed) {
         request->heartbeat_at = UB_NEVER;
         return;
@@ -229,6 +232,8 @@ void life_woken(struct ub_brain *brain, struct request *request, ub_ns now,
         if (now >= wake_of(brain, request)) {
             stalled(brain, request, now, random);
         }
+    } else if (request->state == REQUEST_DEGRADING) {
+        degrade_woken(brain, request, now, random);
     } else if (now >= request->deadline) {
         out_of_time(brain, request, now, random);
     } else if (request->state == REQUEST_TRYING) {

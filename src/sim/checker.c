@@ -95,6 +95,7 @@ static void on_arrived(struct ub_checker *c, const struct ub_brain *brain,
         .heartbeat = event->arrived.heartbeat,
         .can_retry = event->arrived.can_retry,
         .can_resume = event->arrived.can_resume,
+        .takes_message = event->arrived.takes_message,
         .tenant = ub_checker_tenant_of(c, event->arrived.tenant),
         .class = ub_checker_class_of(c, &event->arrived),
         .deadline = UB_NEVER,
@@ -106,7 +107,7 @@ static void on_arrived(struct ub_checker *c, const struct ub_brain *brain,
         struct model_kept *m = &c->routes->model[i];
         if (event->arrived.model != UB_NO_MODEL &&
             ub_brain_model(brain, m->key) == event->arrived.model) {
-            r->model = m;
+            r->model = r->serves = m;
             r->deadline = ub_ns_after(event->now, m->policy.total_ns);
         }
     }
@@ -143,7 +144,7 @@ static void stop_running(struct ub_checker *c, struct request_kept *r, uint8_t a
 /* A broken answer is continued within the time of a stall, or cut. */
 static ub_ns gap_until(const struct ub_checker *c, const struct request_kept *r)
 {
-    return ub_ns_after(ub_ns_after(r->broke_at, r->model->policy.stall_ns), c->slack_ns);
+    return ub_ns_after(ub_ns_after(r->broke_at, r->serves->policy.stall_ns), c->slack_ns);
 }
 
 static void note_broken(struct request_kept *r, uint8_t attempt, enum ub_error error, ub_ns now)
@@ -213,6 +214,10 @@ void ub_checker_event(struct ub_checker *c, const struct ub_brain *brain,
             r->can_resume &= !event->ended.sealed || !r->committed;
         }
         break;
+    case UB_EV_LOOKED:
+        r = &c->request[event->request.slot];
+        r->found |= r->alive && r->generation == event->request.generation && event->found;
+        break;
     case UB_EV_CLIENT_LEFT:
         r = &c->request[event->request.slot];
         r->left |= r->alive && r->generation == event->request.generation;
@@ -224,9 +229,9 @@ void ub_checker_event(struct ub_checker *c, const struct ub_brain *brain,
 
 static bool in_routes(const struct ub_checker *c, const struct request_kept *r, uint16_t upstream)
 {
-    for (uint32_t i = 0; i < r->model->members; i++) {
-        if (r->model->slot[i] == upstream) {
-            return r->model->slot_key[i] == c->slot_key[upstream];
+    for (uint32_t i = 0; i < r->serves->members; i++) {
+        if (r->serves->slot[i] == upstream) {
+            return r->serves->slot_key[i] == c->slot_key[upstream];
         }
     }
     return false;
@@ -242,7 +247,7 @@ static void check_place(struct ub_checker *c, const struct request_kept *r, uint
     if (c->concurrency[upstream] != 0 && c->inflight[upstream] >= most) {
         ub_checker_fail(c, "START on upstream %u over its concurrency of %u", upstream, most);
     }
-    for (uint32_t i = 0; i < r->attempts && i < ATTEMPTS_KEPT; i++) {
+    for (uint32_t i = r->attempts_before; i < r->attempts && i < ATTEMPTS_KEPT; i++) {
         if (r->error[i] == UB_ERR_LATE && r->upstream_of[i] == upstream) {
             ub_checker_fail(c, "START on upstream %u, which was silent for this request before",
                             upstream);
@@ -257,7 +262,7 @@ static bool check_race(struct ub_checker *c, const struct request_kept *r,
     if (action->reason != UB_WHY_HEDGE && action->reason != UB_WHY_QUEUED_THERE) {
         return false;
     }
-    if ((r->running & (r->running - 1)) != 0 || r->model->policy.hedge_budget <= 0) {
+    if ((r->running & (r->running - 1)) != 0 || r->serves->policy.hedge_budget <= 0) {
         ub_checker_fail(c, "START of one more attempt beside those that run");
     }
     for (uint32_t i = 0; i < r->attempts && i < ATTEMPTS_KEPT; i++) {
@@ -287,7 +292,7 @@ static void check_first(struct ub_checker *c, const struct request_kept *r,
     if (r->complete != 0) {
         ub_checker_fail(c, "START of a request that is answered already");
     }
-    if (r->attempts > 0 && !action->resume &&
+    if (r->attempts > r->attempts_before && !action->resume &&
         ub_error_class(r->error[(r->attempts - 1) % ATTEMPTS_KEPT]) == UB_CLASS_CLIENT) {
         ub_checker_fail(c, "START after the client's own fault");
     }
@@ -303,12 +308,14 @@ static void on_start(struct ub_checker *c, struct request_kept *r, const struct 
     if (action->attempt != r->attempts + 1) {
         ub_checker_fail(c, "START of attempt %u after %u attempts", action->attempt, r->attempts);
     }
+    ub_checker_stands(c, r, action);
     bool races = check_race(c, r, action);
     if (!races) {
         check_first(c, r, action);
     }
-    if (r->attempts >= r->model->policy.retry.attempts) {
-        ub_checker_fail(c, "more attempts than the policy's %u", r->model->policy.retry.attempts);
+    uint32_t attempts = r->serves->policy.retry.attempts;
+    if (r->attempts >= r->attempts_before + attempts) {
+        ub_checker_fail(c, "more attempts than the policy's %u", attempts);
     }
     if (r->attempts > 0 && !r->can_retry) {
         ub_checker_fail(c, "START again of a body that cannot be sent again");
@@ -367,6 +374,9 @@ static void on_terminal(struct ub_checker *c, struct request_kept *r,
                                 r->error[(action->attempt - 1) % ATTEMPTS_KEPT] == UB_ERR_OK)) {
             ub_checker_fail(c, "pass on attempt %u, which brought no refusal", action->attempt);
         }
+        break;
+    case UB_ACT_STAND_IN:
+        ub_checker_stand_in(c, r, action);
         break;
     case UB_ACT_CUT:
         if (r->broke_at != 0 && now > gap_until(c, r)) {
@@ -496,6 +506,9 @@ void ub_checker_action(struct ub_checker *c, const struct ub_action *action, ub_
         break;
     case UB_ACT_CANCEL:
         on_cancel(c, r, action, now);
+        break;
+    case UB_ACT_LOOK:
+        ub_checker_look(c, r, action);
         break;
     default:
         on_terminal(c, r, action, now);

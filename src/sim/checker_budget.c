@@ -47,7 +47,7 @@ void ub_checker_absent(struct ub_checker *c, const struct ub_routes *routes)
 
 static uint64_t model_bit(const struct request_kept *r)
 {
-    return 1ull << (r->model->key % 64);
+    return 1ull << (r->serves->key % 64);
 }
 
 void ub_checker_hear(struct ub_checker *c, const struct request_kept *r, uint16_t upstream,
@@ -91,7 +91,7 @@ static void charge(struct ub_checker *c, struct budget_kept *b, const char *whos
 void ub_checker_pay(struct ub_checker *c, struct request_kept *r, uint16_t upstream, bool races,
                     ub_ns now)
 {
-    struct budget_kept *models = budget_of(c, r->model->key);
+    struct budget_kept *models = budget_of(c, r->serves->key);
     struct budget_kept *theirs = budget_of(c, c->slot_key[upstream]);
     if (models == NULL || theirs == NULL) {
         ub_checker_fail(c, "no memory for the checker");

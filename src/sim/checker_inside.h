@@ -17,6 +17,9 @@ struct routes_kept {
         uint32_t members;
         uint16_t slot[UB_TIERS_MAX * UB_TIER_MAX];
         uint64_t slot_key[UB_TIERS_MAX * UB_TIER_MAX];
+        uint32_t steps;
+        uint8_t kind[UB_STEPS_MAX];
+        uint64_t leads_to[UB_STEPS_MAX]; /* key of a model, or 0 */
     } model[];
 };
 
@@ -29,6 +32,11 @@ struct request_kept {
     bool can_retry;
     bool can_resume;
     bool let_in;
+    bool takes_message;
+    bool found;       /* the cache has said so */
+    uint8_t degraded; /* as of the latest START */
+    uint8_t steps;    /* up to here the ladder is behind it */
+    uint8_t attempts_before;
     uint64_t tenant; /* key, 0 = none */
     uint16_t worker;
     uint8_t class;
@@ -44,6 +52,7 @@ struct request_kept {
     ub_ns broke_at; /* after FORWARD; 0 = somebody speaks */
     struct routes_kept *routes;
     struct model_kept *model;     /* NULL: unknown */
+    struct model_kept *serves;    /* another one, down the ladder */
     uint8_t error[ATTEMPTS_KEPT]; /* by attempt number - 1 */
     uint16_t upstream_of[ATTEMPTS_KEPT];
 };
@@ -109,6 +118,14 @@ void ub_checker_routes(struct ub_checker *checker, const struct ub_brain *brain,
                        const struct ub_event *event);
 void ub_checker_part(struct ub_checker *checker, const struct ub_event *event);
 void ub_checker_let_go(struct routes_kept *routes);
+
+/* checker_ladder.c: what the steps of a START say, and the two actions that are steps. */
+void ub_checker_stands(struct ub_checker *checker, struct request_kept *request,
+                       const struct ub_action *action);
+void ub_checker_look(struct ub_checker *checker, struct request_kept *request,
+                     const struct ub_action *action);
+void ub_checker_stand_in(struct ub_checker *checker, struct request_kept *request,
+                         const struct ub_action *action);
 
 /* checker_budget.c: these routes use a budget; those that are not in them are forgotten; how the
  * upstream of the request's attempt has last spoken; and one attempt more. */

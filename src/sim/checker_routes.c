@@ -103,6 +103,12 @@ static void keep_model(struct ub_checker *c, const struct ub_brain *brain,
             ub_checker_widen(c, key, &spec->policy.retry);
         }
     }
+    kept->steps = spec->steps;
+    for (uint32_t i = 0; i < spec->steps; i++) {
+        const struct ub_step *step = &spec->step[i];
+        kept->kind[i] = step->kind;
+        kept->leads_to[i] = step->kind == UB_STEP_MODEL ? routes->models[step->value].key : 0;
+    }
     struct ub_retry_policy extras = spec->policy.retry;
     extras.budget += spec->policy.hedge_budget;
     ub_checker_widen(c, spec->key, &extras);

@@ -29,6 +29,9 @@ static const struct ub_brain_limits limits = {.requests = 4,
  *   race:N@U                         the same as start, beside one that runs
  *   start:N@U  forward:N  cancel:N   actions; beat, finish, answer, pass:N, cut, drop as well
  *   late:N                           cancelled for its silence
+ *   look:S  stand:S  less:N@U        actions: step S of the ladder (1 a stale answer, 2 a shorter one, 3 a
+ *                                    message; 12 and 23 are two of them); an attempt that stands on step 2
+ *   found                            the cache has it
  *   wait:MS                          time goes by
  *   other                            from here on of a second request
  *   many                             so much else happens that everybody is looked at
@@ -128,6 +131,22 @@ static const struct {
      "finish wait:1000 other member start:1@0",
      NULL},
     {"turned away from inside", "member start:1@0 ok:1 over", "turned away that was let in"},
+    {"a ladder", "arrive start:1@0 look:1 stand:3", "while an attempt runs"},
+    {"the whole ladder", "paid arrive start:1@1 busy:1 look:1 less:2@0 busy:2 stand:23", NULL},
+    {"a step back", "paid arrive start:1@1 busy:1 less:2@0 busy:2 look:12",
+     "step 1 of the ladder after"},
+    {"a step twice", "arrive start:1@1 busy:1 look:1 look:1", "step 1 of the ladder after step 1"},
+    {"a step that does not hold", "paid arrive less:1@1 busy:1 start:2@0",
+     "step 2 of the ladder is"},
+    {"a step when the answer has begun", "arrive start:1@0 first:1 forward:1 fail:1 look:1",
+     "when the answer has begun"},
+    {"a step after the client's own fault", "arrive start:1@0 fault:1 stand:3", "own fault"},
+    {"a stale answer that is there", "arrive look:1 found stand:1", NULL},
+    {"a stale answer that is not", "arrive look:1 stand:1", "nobody has found"},
+    {"a message to one that cannot read it", "once stand:3", "cannot read it"},
+    {"a look for a message", "arrive look:3", "no stale answer"},
+    {"a step that is not on the ladder", "arrive stand:4", "not on the ladder"},
+    {"an attempt on a message", "arrive less:1@0 ok:1 stand:2", "no answer"},
     {"a wrong mailbox", "arrive misplace", "mailbox of worker 1"},
     {"no reason", "arrive mute start:1@0", "without a reason"},
     {"an occupied slot", "arrive arrive", "while its old one lives"},
@@ -190,7 +209,8 @@ static void arrive(struct play *p, bool can_retry, uint16_t tenant)
                               .arrived = {.model = ub_brain_model(p->brain, MODEL_KEY),
                                           .tenant = tenant,
                                           .heartbeat = true,
-                                          .can_retry = can_retry}});
+                                          .can_retry = can_retry,
+                                          .takes_message = can_retry}});
 }
 
 /* Words that stand for one action each, of the attempt that the word names. */
@@ -241,6 +261,10 @@ static void route(struct play *p, double budget)
     model.policy.retry.budget_per_s = 0;
     model.policy.hedge_budget = budget > 0 ? budget : 1e-9;
     model.policy.total_ns = 10 * UB_SECOND;
+    model.steps = 3;
+    model.step[0] = (struct ub_step){.kind = UB_STEP_STALE};
+    model.step[1] = (struct ub_step){.kind = UB_STEP_MAX_TOKENS, .value = 10};
+    model.step[2] = (struct ub_step){.kind = UB_STEP_MESSAGE};
     model.tier[0] = (struct ub_tier_spec){.count = 2, .member = {0, 1}};
     const struct ub_tenant_spec tenant = {
         .key = 1, .concurrency = 1, .quota = {.requests = {1, UB_SECOND, 2}}};
@@ -276,6 +300,18 @@ static void play_word(struct play *p, const char *word, unsigned number, unsigne
         act(p, (struct ub_action){
                    .type = UB_ACT_START, .attempt = p->attempt, .upstream = (uint16_t)upstream});
         p->reason = UB_WHY_BALANCED;
+    } else if (strcmp(word, "less") == 0) {
+        act(p, (struct ub_action){.type = UB_ACT_START,
+                                  .attempt = p->attempt,
+                                  .upstream = (uint16_t)upstream,
+                                  .degraded = 2});
+    } else if (strcmp(word, "look") == 0 || strcmp(word, "stand") == 0) {
+        act(p, (struct ub_action){.type = word[0] == 'l' ? UB_ACT_LOOK : UB_ACT_STAND_IN,
+                                  .degraded = (uint8_t)(number == 12   ? 3
+                                                        : number == 23 ? 6
+                                                                       : 1u << (number - 1))});
+    } else if (strcmp(word, "found") == 0) {
+        tell(p, (struct ub_event){.type = UB_EV_LOOKED, .found = true});
     } else if (strcmp(word, "first") == 0) {
         tell(p, (struct ub_event){.type = UB_EV_FIRST_PAYLOAD});
     } else if (strcmp(word, "said") == 0) {

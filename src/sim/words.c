@@ -58,6 +58,9 @@ void ub_words_event(struct ub_buf *out, const struct ub_names *names, const stru
     case UB_EV_ANSWERED:
         ub_buf_printf(out, " answered %u", event->attempt);
         break;
+    case UB_EV_LOOKED:
+        ub_buf_printf(out, " looked: %s", event->found ? "found" : "nothing");
+        break;
     case UB_EV_QUEUED:
         ub_buf_printf(out, " queued %u", event->attempt);
         break;
@@ -89,6 +92,17 @@ static void add_answer(struct ub_buf *out, const struct ub_action *action)
     }
 }
 
+/* Counted from 1, as in the list. */
+static void add_steps(struct ub_buf *out, const char *before, uint8_t steps)
+{
+    for (uint32_t i = 0; i < UB_STEPS_MAX; i++) {
+        if ((steps >> i & 1) != 0) {
+            ub_buf_printf(out, "%s step %u", before, i + 1);
+            before = ",";
+        }
+    }
+}
+
 static void add_verb(struct ub_buf *out, const struct ub_names *names,
                      const struct ub_action *action)
 {
@@ -96,6 +110,13 @@ static void add_verb(struct ub_buf *out, const struct ub_names *names,
     case UB_ACT_START:
         ub_buf_printf(out, "%s %u on ", action->resume ? "resume" : "start", action->attempt);
         names->upstream(names->user, out, action->upstream);
+        add_steps(out, ", on", action->degraded);
+        break;
+    case UB_ACT_LOOK:
+        add_steps(out, "look,", action->degraded);
+        break;
+    case UB_ACT_STAND_IN:
+        add_steps(out, "stand in,", action->degraded);
         break;
     case UB_ACT_PROBE:
         ub_buf_add_text(out, "probe ");

@@ -206,6 +206,7 @@ static void carry_out(struct ub_world *w, const struct ub_action *action)
     switch (action->type) {
     case UB_ACT_START:
         r->result.attempts++;
+        r->result.degraded = action->degraded;
         r->result.upstream = &w->upstream[w->by_slot[action->upstream]];
         ub_world_attempt_start(w, action);
         break;
@@ -227,6 +228,13 @@ static void carry_out(struct ub_world *w, const struct ub_action *action)
         break;
     case UB_ACT_ANSWER:
         ub_world_request_over(w, r, UB_SIM_ANSWERED, action);
+        break;
+    case UB_ACT_LOOK:
+        ub_world_look(w, action);
+        break;
+    case UB_ACT_STAND_IN:
+        r->result.degraded = action->degraded;
+        ub_world_request_over(w, r, UB_SIM_STOOD_IN, action);
         break;
     case UB_ACT_CUT:
         ub_world_request_over(w, r, UB_SIM_CUT, action);
@@ -376,6 +384,9 @@ static void happen(struct ub_world *w, const struct ub_entry *entry)
         break;
     case UB_HAP_LOAD:
         ub_world_engine_load(w, entry->who);
+        break;
+    case UB_HAP_LOOKED:
+        ub_world_looked(w, entry->who);
         break;
     case UB_HAP_PROBED:
         probed(w, (uint16_t)entry->who);

@@ -80,6 +80,10 @@ struct ub_quota *ub_world_share(struct ub_world *world, uint32_t tenant, uint32_
 struct ub_quota *ub_world_quota(struct ub_world *world, uint32_t model); /* all tenants together */
 void ub_world_queue_size(struct ub_world *world, uint32_t size);         /* 1000 at first */
 void ub_world_queue_bytes(struct ub_world *world, uint64_t bytes);       /* no bound at first */
+/* A model's ladder, empty at first; MODEL names one of the world's models. */
+void ub_world_step(struct ub_world *world, uint32_t model, enum ub_step_kind kind, uint32_t value);
+void ub_world_no_steps(struct ub_world *world, uint32_t model);
+uint32_t ub_world_level(const struct ub_world *world, uint32_t model); /* now */
 /* Now. NULL, or why the brain refuses these routes; then nothing has changed. */
 const char *ub_world_reload(struct ub_world *world);
 void ub_world_drain(struct ub_world *world); /* now */
@@ -100,6 +104,9 @@ struct ub_ask {
     bool no_retry;         /* the body cannot be sent again */
     bool resume;           /* broken after its commit point, it may be continued... */
     bool sealed;           /* ...but what was said by then forbids it */
+    bool no_message;       /* a plain message is no answer to it */
+    bool stale;            /* the cache has an old answer to it... */
+    ub_ns look_ns;         /* ...and says so after this long; UB_NEVER: it hangs */
     ub_ns client_deadline; /* since the world's beginning; 0 = none */
     ub_ns leaves_after_ns; /* 0 = stays */
     bool leaves_slow;      /* CLIENT_SLOW instead of CLIENT_GONE */
@@ -139,6 +146,7 @@ enum ub_sim_outcome {
     UB_SIM_FINISHED,
     UB_SIM_ANSWERED, /* by the gateway itself, with `error` */
     UB_SIM_CUT,
+    UB_SIM_STOOD_IN, /* by what a step of the ladder holds */
     UB_SIM_DROPPED,
     UB_SIM_NO_ROOM, /* the house was full */
 };
@@ -150,6 +158,7 @@ struct ub_sim_result {
     ub_ns arrived, forwarded, over; /* since the beginning; 0 = never */
     uint32_t attempts;
     uint32_t heartbeats;
+    uint8_t degraded;  /* steps that the last attempt, or the answer, stands on */
     bool should_retry; /* what the client was told with an error... */
     ub_ns retry_after_ns;
     uint32_t returned_as; /* ...and the number of the request that it came back with; 0 = none */

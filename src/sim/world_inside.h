@@ -15,6 +15,7 @@ enum ub_happening {                 /* ub_entry.what; `who` is... */
                     UB_HAP_LEAVING, /* ...a request */
                     UB_HAP_WORD,    /* ...an attempt */
                     UB_HAP_PROBED,  /* ...an upstream */
+                    UB_HAP_LOOKED,  /* ...a request */
                     UB_HAP_ENGINE,  /* ...an upstream whose engine ends a step */
                     UB_HAP_LOAD,    /* ...an upstream whose engine is asked for its load */
 };
@@ -84,6 +85,8 @@ struct ub_world {
     uint32_t model_count;
     struct ub_model_policy policy[UB_WORLD_MODELS];
     struct ub_quota quota[UB_WORLD_MODELS];
+    uint32_t steps[UB_WORLD_MODELS];
+    struct ub_step step[UB_WORLD_MODELS][UB_STEPS_MAX];
     uint32_t tenant_count;
     struct ub_tenant_spec tenant[UB_WORLD_TENANTS];
     struct ub_quota share[UB_WORLD_TENANTS][UB_WORLD_MODELS];
@@ -111,6 +114,8 @@ uint64_t ub_world_tenant_key(uint32_t tenant);
 /* world_request.c */
 void ub_world_arrive(struct ub_world *world, uint32_t request);
 void ub_world_leave(struct ub_world *world, uint32_t request);
+void ub_world_look(struct ub_world *world, const struct ub_action *action);
+void ub_world_looked(struct ub_world *world, uint32_t request);
 void ub_world_request_over(struct ub_world *world, struct ub_sim_request *request,
                            enum ub_sim_outcome outcome, const struct ub_action *action);
 

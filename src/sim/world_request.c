@@ -56,6 +56,7 @@ static void fill_arrival(const struct ub_world *w, const struct ub_ask *ask, str
         .heartbeat = !ask->whole && !ask->no_heartbeat,
         .can_retry = !ask->no_retry,
         .can_resume = ask->resume && !ask->whole,
+        .takes_message = !ask->no_message,
         .bytes = ask->bytes,
         .prompt_tokens = ask->prompt_tokens,
         .max_tokens = ask->max_tokens,
@@ -113,6 +114,24 @@ void ub_world_leave(struct ub_world *w, uint32_t index)
         event.said = said > event.said ? said : event.said;
     }
     event.left = r->ask.leaves_slow ? UB_ERR_CLIENT_SLOW : UB_ERR_CLIENT_GONE;
+    ub_world_say(w, &event);
+}
+
+void ub_world_look(struct ub_world *w, const struct ub_action *action)
+{
+    uint32_t index = w->by_request_slot[action->request.slot];
+    struct ub_entry entry = {.at = ub_ns_after(w->now, w->request[index].ask.look_ns),
+                             .what = UB_HAP_LOOKED,
+                             .who = index};
+    if (entry.at < UB_NEVER && !ub_agenda_add(&w->agenda, entry)) {
+        ub_world_fail(w, "no memory for the agenda");
+    }
+}
+
+void ub_world_looked(struct ub_world *w, uint32_t index)
+{
+    const struct ub_sim_request *r = &w->request[index];
+    struct ub_event event = {.type = UB_EV_LOOKED, .request = r->id, .found = r->ask.stale};
     ub_world_say(w, &event);
 }
 

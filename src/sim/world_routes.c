@@ -111,6 +111,40 @@ struct ub_allowance ub_world_allowance(const struct ub_world *w, uint32_t tenant
     return out;
 }
 
+void ub_world_step(struct ub_world *w, uint32_t model, enum ub_step_kind kind, uint32_t value)
+{
+    if (w->steps[model] < UB_STEPS_MAX) {
+        w->step[model][w->steps[model]++] = (struct ub_step){.kind = (uint8_t)kind, .value = value};
+    }
+}
+
+void ub_world_no_steps(struct ub_world *w, uint32_t model)
+{
+    w->steps[model] = 0;
+}
+
+uint32_t ub_world_level(const struct ub_world *w, uint32_t model)
+{
+    struct ub_model_facts facts = {0};
+    ub_brain_model_facts(w->brain, ub_brain_model(w->brain, ub_world_model_key(model)), w->now,
+                         &facts);
+    return facts.level;
+}
+
+/* Steps to models that are not in the routes are left out. */
+static void fill_steps(const struct ub_world *w, const uint16_t *place, uint32_t model,
+                       struct ub_model_spec *spec)
+{
+    for (uint32_t i = 0; i < w->steps[model]; i++) {
+        struct ub_step step = w->step[model][i];
+        if (step.kind == UB_STEP_MODEL && place[step.value] == UB_NO_MODEL) {
+            continue;
+        }
+        step.value = step.kind == UB_STEP_MODEL ? place[step.value] : step.value;
+        spec->step[spec->steps++] = step;
+    }
+}
+
 static void fill_tiers(const struct ub_world *w, const uint16_t *index, uint32_t model,
                        struct ub_model_spec *spec)
 {
@@ -165,6 +199,9 @@ static const char *tell(struct ub_world *w, struct ub_upstream_spec *upstreams,
                                           w->upstream[i].learns, w->upstream[i].shared};
         }
     }
+    for (uint32_t m = 0; m < UB_WORLD_MODELS; m++) {
+        place[m] = UB_NO_MODEL;
+    }
     for (uint32_t m = 0; m < w->model_count; m++) {
         struct ub_model_spec *spec = &models[routes.model_count];
         *spec = (struct ub_model_spec){
@@ -172,6 +209,11 @@ static const char *tell(struct ub_world *w, struct ub_upstream_spec *upstreams,
         fill_tiers(w, index, m, spec);
         place[m] = spec->tiers > 0 ? (uint16_t)routes.model_count : UB_NO_MODEL;
         routes.model_count += spec->tiers > 0;
+    }
+    for (uint32_t m = 0; m < w->model_count; m++) {
+        if (place[m] != UB_NO_MODEL) {
+            fill_steps(w, place, m, &models[place[m]]);
+        }
     }
     fill_shares(w, place, shares, &routes);
     const char *refusal = ub_brain_refuses(w->brain, &routes);

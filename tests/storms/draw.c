@@ -156,6 +156,29 @@ static void draw_policy(struct ub_storm *s, struct ub_model_policy *p)
     p->retry.budget_per_s = chance(s, 0.2) ? 0 : 20 * ub_random_unit(&s->random);
 }
 
+/* Any order, circles included: the brain does not mind what a configuration may not have. */
+static void draw_ladder(struct ub_storm *s, uint32_t model)
+{
+    bool stale = chance(s, 0.5), message = chance(s, 0.5);
+    ub_world_no_steps(s->world, model);
+    for (uint32_t i = below(s, 2 * UB_STEPS_MAX); i < UB_STEPS_MAX; i++) {
+        uint32_t value = 0;
+        enum ub_step_kind kind = (enum ub_step_kind)below(s, UB_STEP_KINDS);
+        if (kind == UB_STEP_MODEL) {
+            value = (model + 1 + below(s, s->models)) % s->models;
+        } else if (kind == UB_STEP_MAX_TOKENS) {
+            value = 1 + below(s, 300);
+        }
+        bool again = (kind == UB_STEP_STALE && !stale) || (kind == UB_STEP_MESSAGE && !message) ||
+                     (kind == UB_STEP_MODEL && value == model);
+        stale &= kind != UB_STEP_STALE;
+        message &= kind != UB_STEP_MESSAGE;
+        if (!again) {
+            ub_world_step(s->world, model, kind, value);
+        }
+    }
+}
+
 static ub_ns extreme(struct ub_storm *s, ub_ns least)
 {
     const ub_ns values[] = {least, UB_MS, 20 * UB_MS, UB_SECOND, UB_HOUR};
@@ -230,6 +253,7 @@ void ub_storm_reshape(struct ub_storm *s)
     for (uint32_t m = 0; m < s->models; m++) {
         if (chance(s, 0.5)) {
             draw_policy(s, ub_world_policy(s->world, m));
+            draw_ladder(s, m);
         }
         if (s->kind == UB_STORM_EXTREME) {
             draw_extreme(s, ub_world_policy(s->world, m));
@@ -260,6 +284,11 @@ static void draw_ask(struct ub_storm *s, uint32_t index)
         .no_retry = chance(s, 0.05),
         .resume = chance(s, 0.7),
         .sealed = chance(s, 0.1),
+        .no_message = chance(s, 0.3),
+        .stale = chance(s, 0.3),
+        .look_ns = chance(s, 0.5)   ? 0
+                   : chance(s, 0.1) ? UB_NEVER
+                                    : span(s, UB_US, UB_SECOND),
         .client_deadline = chance(s, 0.1) ? 1 + span(s, UB_MS, s->span_ns) : 0,
         .leaves_after_ns = chance(s, 0.1) ? span(s, UB_US, 10 * UB_SECOND) : 0,
         .leaves_slow = chance(s, 0.2),
