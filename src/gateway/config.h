@@ -62,6 +62,15 @@ struct ub_tenant_config {
     const char *const *models; /* patterns: a name, or one with "*" at its end */
 };
 
+/* Limits that several gateways share. */
+struct ub_share_config {
+    const char *redis; /* URL, secret; NULL = this gateway is alone */
+    const char *ca;    /* NULL = the system's */
+    const char *prefix;
+    const char *node;
+    uint32_t nodes; /* at least so many there are */
+};
+
 struct ub_config {
     const char *file; /* where it came from, for people */
     uint32_t listen_count;
@@ -81,6 +90,7 @@ struct ub_config {
     ub_ns drain_time_ns;
     const char *access_log;    /* NULL = off, "-" = stdout, else a file */
     const char *flight_record; /* NULL = off */
+    struct ub_share_config share;
     uint32_t upstream_count;
     const struct ub_upstream_config *upstreams; /* same order as routes.upstreams */
     uint32_t model_count;

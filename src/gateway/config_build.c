@@ -3,6 +3,8 @@
 #include "base/ip.h"
 #include "gateway/config_address.h"
 #include "gateway/config_files.h"
+#include "store/redis_url.h"
+
 #include <string.h>
 #include <xxhash.h>
 
@@ -128,6 +130,34 @@ static void build_tls(struct ub_conf_builder *b)
     }
 }
 
+static void build_share(struct ub_conf_builder *b)
+{
+    const struct ub_conf_root *root = b->root;
+    struct ub_share_config *share = &b->config->share;
+    struct ub_redis_url url;
+    share->redis = ub_conf_keep(b, &root->share_redis);
+    if (share->redis == NULL) {
+        return;
+    }
+    const char *wrong = ub_redis_url_parse(ub_slice_of(share->redis), &url);
+    if (wrong != NULL) {
+        ub_conf_problem(b->problems, root->share_redis.at, "'redis': %s", wrong);
+    }
+    share->ca = ub_conf_keep_path(b, &root->share_ca);
+    if (share->ca != NULL && wrong == NULL && !url.tls) {
+        ub_conf_problem(b->problems, root->share_ca.at, "'ca' has no meaning without rediss://");
+    } else if (share->ca != NULL) {
+        const struct ub_conf_path ca = ub_conf_path(&root->share_ca, share->ca);
+        ub_conf_check_ca(b->problems, &ca);
+    }
+    bool named = root->share_prefix.text != NULL;
+    share->prefix = named ? ub_conf_keep(b, &root->share_prefix) : "unbusy";
+    named = root->share_node.text != NULL;
+    share->node = named ? ub_conf_keep(b, &root->share_node) : "gateway";
+    share->nodes = root->share_nodes;
+    explicit_bzero(&url, sizeof url);
+}
+
 /* "-" is stdout, for the access log. */
 static const char *keep_output(struct ub_conf_builder *b, const struct ub_conf_text *text)
 {
@@ -142,6 +172,7 @@ void ub_conf_build(struct ub_conf_builder *b)
     build_tls(b);
     b->config->access_log = keep_output(b, &b->root->access_log);
     b->config->flight_record = ub_conf_keep_path(b, &b->root->flight_record);
+    build_share(b);
     ub_conf_build_upstreams(b);
     ub_conf_build_models(b);
     ub_conf_build_tenants(b);

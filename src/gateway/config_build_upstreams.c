@@ -160,6 +160,7 @@ void ub_conf_build_upstreams(struct ub_conf_builder *b)
             .key = list[i].id,
             .concurrency = list[i].concurrency,
             .learns = from[i].concurrency == UB_CONF_LEARNED,
+            .shared = b->config->share.redis != NULL,
         };
     }
     b->config->upstreams = list;

@@ -211,6 +211,43 @@ static const struct ub_conf_field limit_fields[] = {
 static const struct ub_conf_section limit_section = {
     .name = "limits", .one = "limits", .fields = limit_fields, .count = UB_COUNT(limit_fields)};
 
+static const struct ub_conf_field share_fields[] = {
+    {.key = "redis",
+     .kind = UB_KIND_SECRET,
+     .offset = ROOT(share_redis),
+     .required = true,
+     .about = "`redis://user:password@host:port/database`, all but the host optional; `rediss://` "
+              "for TLS. Redis 6 or later."},
+    {.key = "ca",
+     .kind = UB_KIND_FILE,
+     .offset = ROOT(share_ca),
+     .fallback = "the system's",
+     .about = "File with the CA certificates that Redis' own is signed by."},
+    {.key = "prefix",
+     .kind = UB_KIND_NAME,
+     .offset = ROOT(share_prefix),
+     .fallback = "unbusy",
+     .about = "What the names of keys in Redis begin with. Gateways with the same prefix share."},
+    {.key = "node",
+     .kind = UB_KIND_NAME,
+     .offset = ROOT(share_node),
+     .fallback = "gateway",
+     .about = "What this gateway is called in Redis; something that is never the same twice is "
+              "added."},
+    {.key = "nodes",
+     .kind = UB_KIND_COUNT,
+     .offset = ROOT(share_nodes),
+     .min = 1,
+     .max = 1000,
+     .about = "How many gateways there are at least: a fair part is counted with it as long as "
+              "Redis has not said how many there are."},
+};
+static const struct ub_conf_section share_section = {.name = "share",
+                                                     .one = "share",
+                                                     .fields = share_fields,
+                                                     .count = UB_COUNT(share_fields),
+                                                     .at = ROOT(share_at)};
+
 static const struct ub_conf_field root_fields[] = {
     {.key = "listen",
      .shape = UB_SHAPE_ONE_OR_LIST,
@@ -305,6 +342,12 @@ static const struct ub_conf_field root_fields[] = {
      .max = 64 << 20,
      .about = "How much of an answer is kept so that another upstream can go on when it breaks; "
               "one that is longer cannot be resumed any more. Counts against `memory`."},
+    {.key = "share",
+     .shape = UB_SHAPE_SECTION,
+     .section = &share_section,
+     .about = "The `concurrency` of an upstream is that of all gateways together: parts of it are "
+              "leased from Redis, where they are wanted. Upstreams with the same name and URL are "
+              "the same. When Redis cannot be reached, each gateway goes on with a fair part."},
     LATER("cache"),
     LATER("redis"),
     LATER("jobs"),
@@ -335,6 +378,7 @@ void ub_conf_defaults(struct ub_conf_root *root)
                 .connect_time_ns = 5 * UB_SECOND,
                 .drain_time_ns = 30 * UB_SECOND, /* what Kubernetes gives by default */
             },
+        .share_nodes = 1,
         .queue_size = 10000,
         .queue_bytes = 512 << 20,
         .queue_wait_ns = policy.slot_wait_ns,

@@ -106,7 +106,9 @@ struct ub_conf_root {
     struct ub_conf_texts listen;
     struct ub_conf_text admin, access_log, flight_record;
     struct ub_conf_text tls_cert, tls_key, tls_client_ca;
-    struct ub_place tls_at;
+    struct ub_conf_text share_redis, share_ca, share_prefix, share_node;
+    struct ub_place tls_at, share_at;
+    uint32_t share_nodes;
     uint32_t tls_min_version;
     uint32_t queue_size;
     uint64_t queue_bytes;

@@ -53,6 +53,17 @@ static const struct {
     {"deeper than anything of ours", "a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\n",
      "f:1:19: nested more than 16 levels deep\n"},
     {"a list for a key", UP "[a]: 1\n", "f:2:1: a key must be one word, not a list or a mapping\n"},
+    /* shared limits */
+    {"limits that gateways share", UP "share: {redis: 'rediss://a:b@r:1/2', nodes: 3}\n", ""},
+    {"sharing without Redis", UP "share: {nodes: 3}\n", "f:2:8: share needs 'redis'\n"},
+    {"another scheme than Redis'", UP "share: {redis: 'http://r'}\n",
+     "f:2:16: 'redis': expected redis://host:port/database or rediss:// for TLS\n"},
+    {"a user of Redis without a password", UP "share: {redis: 'redis://me@r'}\n",
+     "f:2:16: 'redis': before '@' stands user:password or :password\n"},
+    {"no gateways", UP "share: {redis: 'redis://r', nodes: 0}\n",
+     "f:2:36: 'nodes' must be a whole number from 1 to 1000, not '0'\n"},
+    {"a CA without TLS", UP "share: {redis: 'redis://r', ca: x}\n",
+     "f:2:33: 'ca' has no meaning without rediss://\n"},
     /* keys */
     {"an unknown key", UP "nonsense: 1\n", "f:2:1: a configuration has no key 'nonsense'\n"},
     {"a misspelt key", UP "Listn: 1\n", "f:2:1: unknown key 'Listn', did you mean 'listen'?\n"},

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "gateway/doors.h"
+#include "gateway/sharing.h"
 #include <unistd.h>
 
 /* Slots of the brain's block, which is only touched as far as it is used. A reload can grow into
@@ -143,6 +144,27 @@ static bool open_workers(struct ub_gateway *gateway, struct ub_buf *words)
     return true;
 }
 
+/* Does what the configuration says, from its next look on: the one in use, or a new one. */
+static bool make_sharing(struct ub_gateway *gateway, const struct ub_config *config,
+                         struct ub_sharing **out, struct ub_buf *words)
+{
+    *out = gateway->sharing;
+    if (ub_sharing_suits(gateway->sharing, config)) {
+        return true;
+    }
+    *out = config->share.redis == NULL ? NULL : ub_sharing_new(gateway, config, words);
+    return *out != NULL || config->share.redis == NULL;
+}
+
+static bool start_sharing(struct ub_gateway *gateway, struct ub_buf *words)
+{
+    if (gateway->sharing == NULL || ub_sharing_start(gateway->sharing)) {
+        return true;
+    }
+    ub_buf_add_text(words, "cannot start a thread");
+    return false;
+}
+
 struct ub_gateway *ub_gateway_start(struct ub_config *config, struct ub_buf *words)
 {
     struct ub_gateway *gateway = ub_calloc(1, sizeof *gateway);
@@ -160,7 +182,8 @@ struct ub_gateway *ub_gateway_start(struct ub_config *config, struct ub_buf *wor
     }
     gateway->setup = ub_setup_new(config, gateway->keeper, UPSTREAM_SLOTS, NULL, words);
     if (gateway->setup != NULL && open_log(gateway, config, words) &&
-        open_workers(gateway, words)) {
+        open_workers(gateway, words) && make_sharing(gateway, config, &gateway->sharing, words) &&
+        start_sharing(gateway, words)) {
         name_slots(gateway, gateway->setup);
         for (uint32_t i = 0; i < gateway->worker_count; i++) {
             if (!ub_worker_start(&gateway->workers[i])) {
@@ -183,15 +206,28 @@ uint16_t ub_gateway_port(const struct ub_gateway *gateway, uint32_t n)
 bool ub_gateway_reload(struct ub_gateway *gateway, struct ub_config *config, struct ub_buf *words)
 {
     pthread_mutex_lock(&gateway->setup_lock);
-    struct ub_setup *before = gateway->setup;
-    struct ub_setup *setup = ub_setup_new(config, gateway->keeper, UPSTREAM_SLOTS, before, words);
+    struct ub_setup *before = gateway->setup, *setup = NULL;
+    struct ub_sharing *sharing, *old = gateway->sharing;
+    if (make_sharing(gateway, config, &sharing, words)) {
+        setup = ub_setup_new(config, gateway->keeper, UPSTREAM_SLOTS, before, words);
+    }
     if (setup != NULL) {
         gateway->setup = setup;
+        gateway->sharing = sharing;
         name_slots(gateway, setup);
     }
     pthread_mutex_unlock(&gateway->setup_lock);
     if (setup == NULL) {
+        if (sharing != old) {
+            ub_sharing_free(sharing);
+        }
         return false;
+    }
+    if (sharing != old) {
+        ub_sharing_free(old);
+        if (!start_sharing(gateway, words)) {
+            UB_LOG(ERROR, "no thread to share limits: shared upstreams get no part");
+        }
     }
     ub_setup_release(before);
     wake_all(gateway);
@@ -239,6 +275,7 @@ void ub_gateway_free(struct ub_gateway *gateway)
         return;
     }
     stop_workers(gateway);
+    ub_sharing_free(gateway->sharing);
     ub_access_close(gateway->access);
     ub_setup_release(gateway->setup);
     ub_keeper_free(gateway->keeper);

@@ -280,6 +280,17 @@ struct ub_flight_facts ub_keeper_flight_facts(struct ub_keeper *keeper)
     return facts;
 }
 
+bool ub_keeper_upstream(struct ub_keeper *keeper, uint64_t upstream_key,
+                        struct ub_upstream_facts *out)
+{
+    pthread_mutex_lock(&keeper->lock);
+    uint16_t upstream = ub_brain_upstream(keeper->brain, upstream_key);
+    bool found =
+        upstream != UB_NO_UPSTREAM && ub_brain_upstream_facts(keeper->brain, upstream, out);
+    pthread_mutex_unlock(&keeper->lock);
+    return found;
+}
+
 bool ub_keeper_target(struct ub_keeper *keeper, uint64_t upstream_key, uint64_t model_key,
                       struct ub_target_facts *out)
 {

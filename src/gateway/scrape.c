@@ -1,5 +1,7 @@
 #include "gateway/scrape.h"
 
+#include "gateway/sharing.h"
+
 #include <math.h>
 
 static void set(struct ub_metrics *metrics, enum ub_metric metric, double value)
@@ -50,6 +52,11 @@ static void set_targets(struct ub_gateway *gateway, const struct ub_setup *setup
     for (uint32_t i = 0; i < routes->upstream_count; i++) {
         ub_metrics_set(gateway->metrics, UB_METRIC_UPSTREAM_INFO, setup->upstream_slots[i],
                        setup->upstream_slots[i], 1);
+        struct ub_upstream_facts facts;
+        bool shared = routes->upstreams[i].shared && routes->upstreams[i].concurrency > 0 &&
+                      ub_keeper_upstream(gateway->keeper, routes->upstreams[i].key, &facts);
+        ub_metrics_set(gateway->metrics, UB_METRIC_PART, setup->upstream_slots[i], 0,
+                       shared ? facts.part : (double)NAN);
     }
     for (uint32_t i = 0; i < routes->model_count; i++) {
         const struct ub_model_spec *model = &routes->models[i];
@@ -81,6 +88,31 @@ static void set_brain(struct ub_gateway *gateway)
     set(metrics, UB_METRIC_CHARGED_ATTEMPTS, (double)facts.charged_attempts);
 }
 
+static void set_sharing(struct ub_gateway *gateway)
+{
+    struct ub_metrics *metrics = gateway->metrics;
+    struct ub_sharing_facts facts;
+    pthread_mutex_lock(&gateway->setup_lock);
+    bool shares = gateway->sharing != NULL;
+    if (shares) {
+        facts = ub_sharing_facts(gateway->sharing);
+    }
+    pthread_mutex_unlock(&gateway->setup_lock);
+    if (!shares) {
+        return;
+    }
+    set(metrics, UB_METRIC_SHARE_ALONE, facts.alone ? 1 : 0);
+    set(metrics, UB_METRIC_SHARE_GATEWAYS, facts.nodes);
+    set(metrics, UB_METRIC_REDIS_UP, facts.redis.state == UB_REDIS_READY ? 1 : 0);
+    set(metrics, UB_METRIC_REDIS_ANSWERS, (double)facts.redis.answers);
+    set(metrics, UB_METRIC_REDIS_TIME, (double)facts.redis.answer_ns / (double)UB_SECOND);
+    for (uint32_t i = UB_REDIS_OK + 1; i < UB_REDIS_ERROR_COUNT; i++) {
+        if (facts.redis.errors[i] > 0) {
+            ub_metrics_set(metrics, UB_METRIC_REDIS_ERRORS, i, 0, (double)facts.redis.errors[i]);
+        }
+    }
+}
+
 void ub_scrape(struct ub_admin *admin, struct ub_buf *out)
 {
     struct ub_gateway *gateway = admin->gateway;
@@ -88,6 +120,7 @@ void ub_scrape(struct ub_admin *admin, struct ub_buf *out)
     struct ub_setup *setup = ub_gateway_setup(gateway);
     set_brain(gateway);
     set_targets(gateway, setup);
+    set_sharing(gateway);
     ub_setup_release(setup);
     set(metrics, UB_METRIC_BODY_MEMORY, (double)atomic_load(&gateway->budget.memory));
     set(metrics, UB_METRIC_BODY_MEMORY_MAX, (double)gateway->budget.memory_max);

@@ -28,6 +28,7 @@ struct ub_gateway {
     struct ub_access *access; /* NULL: off */
     struct ub_flight *flight; /* NULL: off */
     struct ub_flight_writer *flight_writer;
+    struct ub_sharing *sharing; /* NULL: no limits are shared. Guarded by `setup_lock` */
     struct ub_budget budget;
     uint32_t worker_count;
     struct ub_worker *workers;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "observe/metrics_private.h"
 #include "policy/brain.h"
+#include "store/redis_error.h"
 
 #include <assert.h>
 #include <math.h>
@@ -95,6 +96,8 @@ static uint32_t label_size(struct ub_metrics *metrics, enum ub_metric_label labe
         return UB_METRIC_BARS + 1;
     case UB_LABEL_LEVEL:
         return UB_LOG_LEVELS + 1;
+    case UB_LABEL_REDIS:
+        return UB_REDIS_ERROR_COUNT + 1;
     default:
         return 1;
     }

@@ -91,6 +91,20 @@
     X(LEARNED_LIMIT, GAUGE, UPSTREAM, NONE, "upstream_learned_limit",                              \
       "Attempts at a time that an upstream takes well, as learned; absent while there is no "      \
       "limit.")                                                                                    \
+    X(PART, GAUGE, UPSTREAM, NONE, "upstream_part",                                                \
+      "Attempts at a time that are this gateway's part of a shared limit; absent when it is not "  \
+      "shared.")                                                                                   \
+    X(SHARE_ALONE, GAUGE, NONE, NONE, "share_alone",                                               \
+      "1 while shared limits go on with a fair part, because Redis gives no leases.")              \
+    X(SHARE_GATEWAYS, GAUGE, NONE, NONE, "share_gateways",                                         \
+      "Gateways that share limits, this one included, when last heard of.")                        \
+    X(REDIS_UP, GAUGE, NONE, NONE, "redis_up", "1 while there is a connection to Redis.")          \
+    X(REDIS_ANSWERS, TOTAL, NONE, NONE, "redis_answers_total",                                     \
+      "Answers of Redis that came in time.")                                                       \
+    X(REDIS_TIME, TOTAL, NONE, NONE, "redis_answer_seconds_total",                                 \
+      "Time that Redis took for these, all together.")                                             \
+    X(REDIS_ERRORS, TOTAL, REDIS, NONE, "redis_errors_total",                                      \
+      "Commands and connections to Redis that failed, by what was wrong.")                         \
     X(FIRST_ATTEMPTS, TOTAL, NONE, NONE, "first_attempts_total", "First attempts of requests.")    \
     X(EXTRA_ATTEMPTS, TOTAL, NONE, NONE, "extra_attempts_total",                                   \
       "Retries and other extra attempts.")                                                         \
@@ -146,6 +160,7 @@ enum ub_metric_label {
     UB_LABEL_LIMIT,    /* enum ub_metric_limit */
     UB_LABEL_BAR,      /* enum ub_metric_bar */
     UB_LABEL_LEVEL,    /* enum ub_log_level */
+    UB_LABEL_REDIS,    /* enum ub_redis_error */
     UB_LABEL_VERSION,  /* 0 */
     UB_LABEL_COUNT
 };

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "observe/metrics_private.h"
 #include "policy/brain.h"
+#include "store/redis_error.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,7 +19,8 @@ static const char *label_key(enum ub_metric_label label)
         [UB_LABEL_TOKENS] = "kind",     [UB_LABEL_LEVEL] = "level",
         [UB_LABEL_VERSION] = "version", [UB_LABEL_ZONE] = "zone",
         [UB_LABEL_USAGE] = "usage",     [UB_LABEL_CLASS] = "class",
-        [UB_LABEL_LIMIT] = "limit",     [UB_LABEL_BAR] = "bar",
+        [UB_LABEL_LIMIT] = "limit",     [UB_LABEL_REDIS] = "error",
+        [UB_LABEL_BAR] = "bar",
     };
     return keys[label];
 }
@@ -48,7 +50,14 @@ const char *ub_metrics_word(enum ub_metric_label label, uint32_t index)
         UB_BARS(X)
 #undef X
     };
+    static const char *const redis[] = {
+#define X(name, label, words) label,
+        UB_REDIS_ERRORS(X)
+#undef X
+    };
     switch (label) {
+    case UB_LABEL_REDIS:
+        return index < UB_COUNT(redis) ? redis[index] : NULL;
     case UB_LABEL_OUTCOME:
     case UB_LABEL_ERROR:
         return index < UB_ERR_COUNT ? ub_error_slug((enum ub_error)index) : NULL;

@@ -500,6 +500,8 @@ void ub_checker_action(struct ub_checker *c, const struct ub_action *action, ub_
         r->committed = true;
         r->broke_at = 0;
         r->speaker = action->attempt;
+        /* It may have broken before we were asked to forward it. */
+        note_broken(r, action->attempt, r->error[(action->attempt - 1) % ATTEMPTS_KEPT], now);
         break;
     case UB_ACT_HEARTBEAT:
         on_heartbeat(c, r, now);

@@ -8,8 +8,8 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define PAUSE_NS     (50 * UB_MS) /* before the second try; doubled with each failure */
-#define PAUSE_MAX_NS (3 * UB_SECOND)
+#define PAUSE_NS     (50 * UB_MS)    /* before the second try; doubled with each failure */
+#define PAUSE_MAX_NS (3 * UB_SECOND) /* unless the options say otherwise */
 #define SILENCE      3 /* times the time limit without an answer: the connection is given up */
 #define GREETINGS    3 /* AUTH, SELECT, PING */
 
@@ -164,11 +164,11 @@ static void lose(struct ub_redis *redis, enum ub_redis_error error, const char *
     ub_redis_link_close(link);
     ub_timer_stop(redis->loop, &redis->late);
     ub_ns window_ns = PAUSE_NS;
-    for (uint32_t i = 0; i < redis->failures && window_ns < PAUSE_MAX_NS; i++) {
+    for (uint32_t i = 0; i < redis->failures && window_ns < redis->options.pause_max_ns; i++) {
         window_ns *= 2;
     }
     redis->failures++;
-    window_ns = ub_ns_min(window_ns, PAUSE_MAX_NS);
+    window_ns = ub_ns_min(window_ns, redis->options.pause_max_ns);
     ub_ns pause_ns = (ub_ns)((double)window_ns * (0.5 + 0.5 * ub_random_unit(&redis->random)));
     ub_timer_start(redis->loop, &redis->retry, ub_ns_after(ub_clock_now(), pause_ns));
     while (redis->first < redis->next) {
@@ -335,6 +335,7 @@ struct ub_redis *ub_redis_new(struct ub_loop *loop, const struct ub_redis_option
     }
     redis->loop = loop;
     redis->options = *options;
+    redis->options.pause_max_ns = options->pause_max_ns > 0 ? options->pause_max_ns : PAUSE_MAX_NS;
     redis->random.state = options->seed;
     redis->first = redis->next = redis->judged = 1;
     redis->retry = (struct ub_timer){.fire = on_retry, .user = redis};

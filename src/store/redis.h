@@ -22,37 +22,11 @@
 #include "base/slice.h"
 #include "base/time.h"
 #include "net/loop.h"
+#include "store/redis_error.h"
 #include "store/redis_url.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One row gives the enum, the label of the counter, and the words. */
-#define UB_REDIS_ERRORS(X)                                                   \
-    X(OK, "ok", "ok")                                                        \
-    X(DOWN, "down", "no connection to Redis")                                \
-    X(FULL, "full", "too many commands wait for Redis")                      \
-    X(TIMEOUT, "timeout", "Redis does not answer in time")                   \
-    X(LOST, "lost", "the connection to Redis broke")                         \
-    X(NONSENSE, "nonsense", "Redis does not speak its protocol")             \
-    X(TOO_LARGE, "too_large", "an answer of Redis is too large")             \
-    X(NO_MEMORY, "no_memory", "no memory")                                   \
-    X(LOADING, "loading", "Redis is loading its data")                       \
-    X(READONLY, "readonly", "this Redis is a replica and cannot be written") \
-    X(MOVED, "moved", "the key is kept by another Redis of the cluster")     \
-    X(NOSCRIPT, "noscript", "Redis does not know the script")                \
-    X(WRONGTYPE, "wrongtype", "the key holds something else")                \
-    X(DENIED, "denied", "Redis does not admit this user or password")        \
-    X(BUSY, "busy", "Redis is busy with a script")                           \
-    X(OOM, "oom", "Redis has no memory left")                                \
-    X(REFUSED, "refused", "Redis refused the command")                       \
-    X(UNEXPECTED, "unexpected", "Redis gave another type of answer")
-
-enum ub_redis_error {
-#define X(name, label, words) UB_REDIS_##name,
-    UB_REDIS_ERRORS(X)
-#undef X
-        UB_REDIS_ERROR_COUNT
-};
 const char *ub_redis_error_label(enum ub_redis_error error);
 const char *ub_redis_error_words(enum ub_redis_error error);
 
@@ -90,6 +64,7 @@ struct ub_redis_options {
     struct ub_redis_url url;          /* texts are copied */
     struct ub_tls_client *tls_client; /* when url.tls; shared, outlives the client */
     ub_ns timeout_ns;                 /* of each command, and of making a connection */
+    ub_ns pause_max_ns;               /* between two tries to connect; 0: 3 s */
     uint32_t commands_max;            /* in flight at the same time */
     size_t output_max;                /* bytes of commands that the socket has not taken yet */
     size_t reply_max;                 /* bytes of one reply */

@@ -221,13 +221,16 @@ struct ub_config *ub_drill_house_config(const struct ub_drill_house *house, uint
     struct ub_upstream_config *upstreams =
         ub_arena_array(arena, from->upstream_count, sizeof *upstreams);
     struct ub_model_spec *models = ub_arena_array(arena, from->model_count, sizeof *models);
-    if (upstreams == NULL || models == NULL) {
+    struct ub_upstream_spec *specs = ub_arena_array(arena, from->upstream_count, sizeof *specs);
+    if (upstreams == NULL || models == NULL || specs == NULL) {
         ub_config_release(config);
         return NULL;
     }
     memcpy(upstreams, from->upstreams, from->upstream_count * sizeof *upstreams);
     for (uint32_t i = 0; i < from->upstream_count; i++) {
         redirect(&upstreams[i], port_of(house, i, dead));
+        specs[i] = from->routes.upstreams[i];
+        specs[i].shared = false;
     }
     memcpy(models, from->routes.models, from->model_count * sizeof *models);
     for (uint32_t i = 0; i < from->model_count; i++) {
@@ -235,6 +238,8 @@ struct ub_config *ub_drill_house_config(const struct ub_drill_house *house, uint
     }
     models[house->model].policy = house->policy;
     config->upstreams = upstreams;
+    config->share = (struct ub_share_config){0}; /* a drill takes nothing from anybody */
+    config->routes.upstreams = specs;
     config->routes.models = models;
     config->listen = &listen;
     config->listen_count = 1;

@@ -5,7 +5,8 @@ import re
 import subprocess
 import sys
 
-WANTED = {"libc", "libcares", "libcrypto", "libjansson", "libssl", "libuv", "libxxhash", "libyaml",
+WANTED = {"libc", "libcares", "libcrypto", "libhiredis",
+          "libjansson", "libssl", "libuv", "libxxhash", "libyaml",
           "libz"}
 
 table = subprocess.run(["readelf", "-d", sys.argv[1]], check=True, capture_output=True, text=True)
