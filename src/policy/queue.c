@@ -50,6 +50,9 @@ static uint32_t *bucket_of(const struct ub_brain *brain, uint16_t model, uint16_
 
 uint32_t find_flow(const struct ub_brain *brain, const struct request *request)
 {
+    if (request->flow != 0) {
+        return request->flow;
+    }
     uint16_t model = route_of(brain, request->route)->model;
     uint32_t index = *bucket_of(brain, model, request->tenant, request->class);
     for (; index != 0; index = flow_of(brain, index)->next) {
