@@ -213,8 +213,17 @@ static const struct ub_conf_field retry_fields[] = {
      .kind = UB_KIND_COUNT,
      .offset = MODEL(policy.retry.attempts),
      .min = 1,
-     .max = 32,
-     .about = "Tries for one request, the first one included."},
+     .max = 16,
+     .about =
+         "Tries for one request, the first one included; 1: never a second one. See `ride_out`."},
+    {.key = "ride_out",
+     .kind = UB_KIND_DURATION,
+     .offset = MODEL(policy.retry.ride_out_ns),
+     .max = (double)UB_HOUR,
+     .about =
+         "For so long after its arrival a request does not count quick refusals (429, 503, 529, a "
+         "refused connection) as tries, up to 16 in all and unless very many wait: a moment in "
+         "which everybody refuses is ridden out."},
     {.key = "base",
      .kind = UB_KIND_DURATION,
      .offset = MODEL(policy.retry.base_ns),

@@ -347,7 +347,7 @@ static bool is_between(ub_ns value, ub_ns low, ub_ns high)
 static const char *refuse_policy(const struct ub_model_policy *p)
 {
     const struct ub_retry_policy *r = &p->retry;
-    if (r->attempts < 1 || r->attempts > ATTEMPTS_MAX) {
+    if (r->attempts < 1 || r->attempts > UB_ATTEMPTS_MAX) {
         return "a model may have 1 to 16 attempts";
     }
     if (!(r->budget >= 0 && r->budget <= 100) ||

@@ -55,7 +55,7 @@ void start_attempt(struct ub_brain *brain, struct request *request, struct choic
     struct target *target = target_of(brain, choice.target);
     struct upstream *upstream = upstream_of(brain, target->upstream);
     assert(has_slot(upstream));
-    assert(request->attempt < ATTEMPTS_MAX);
+    assert(request->attempt < UB_ATTEMPTS_MAX);
 
     upstream->inflight++;
     target->inflight++;
@@ -177,10 +177,14 @@ static void learn_refusal(struct ub_brain *brain, const struct run *run, ub_ns n
 
 static void note_tried(struct request *request, uint16_t target, enum ub_error error)
 {
-    assert(request->tried_count < ATTEMPTS_MAX);
+    assert(request->tried_count < UB_ATTEMPTS_MAX);
     request->tried[request->tried_count++] =
         (struct tried){.target = target, .error = (uint8_t)error, .this_round = true};
     request->last_error = (uint8_t)error;
+    enum ub_error_class class = ub_error_class(error);
+    if (ub_error_is_quick(error) && (class == UB_CLASS_BUSY || error == UB_ERR_CONNECT_REFUSED)) {
+        request->refusals++;
+    }
 }
 
 void learn_failure(struct ub_brain *brain, struct request *request, struct run *run,
@@ -230,7 +234,7 @@ bool has_alternative(const struct ub_brain *brain, const struct request *request
     if (request->run[1].target != 0) {
         return true;
     }
-    if (!request->can_retry || !may_try_again(brain, request) ||
+    if (!request->can_retry || attempts_left(brain, request) == 0 ||
         !ub_budget_has(&model_of(brain, route->model)->budget, retry, now)) {
         return false;
     }

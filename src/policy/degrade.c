@@ -45,7 +45,7 @@ static bool may_move(const struct ub_brain *brain, const struct request *request
     const struct model *other = model_of(brain, step->model);
     return other->key == step->key && other->route != 0 &&
            route_of(brain, other->route)->since <= request->routes &&
-           (request->attempt == 0 || request->can_retry) && request->attempt < ATTEMPTS_MAX;
+           (request->attempt == 0 || request->can_retry) && request->attempt < UB_ATTEMPTS_MAX;
 }
 
 static bool is_open(const struct ub_brain *brain, const struct request *request,
@@ -156,6 +156,7 @@ static void move(struct ub_brain *brain, struct request *request, uint32_t step)
     request->settled = false;
     leave_ladder(brain, request);
     request->route = route;
+    request->refusals = 0;
     request->attempts_before = request->attempt; /* as many tries as a new one */
     request->failures = 0;
     request->slot_wait_ns = policy_of(brain, request)->slot_wait_ns;
@@ -208,7 +209,7 @@ static void take(struct ub_brain *brain, struct request *request, uint32_t step,
         seek(brain, request, UB_WHY_DEGRADED, now, random);
         break;
     case UB_STEP_MAX_TOKENS: /* worth one try more; a slot is a slot, and it has waited for one */
-        if (!may_try_again(brain, request)) {
+        if (attempts_left(brain, request) == 0) {
             request->attempts_before++;
         }
         shorten(brain, request, step);

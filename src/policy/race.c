@@ -19,7 +19,7 @@ static bool may_race(const struct ub_brain *brain, const struct request *request
 {
     const struct ub_model_policy *policy = policy_of(brain, request);
     return policy->hedge_budget > 0 && request->can_retry && !request->committed &&
-           request->run[1].target == 0 && may_try_again(brain, request);
+           request->run[1].target == 0 && attempts_left(brain, request) > 0;
 }
 
 /* What the hedges of a model may cost, in the form of a retry budget. */

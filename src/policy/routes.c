@@ -22,6 +22,7 @@ struct ub_model_policy ub_model_policy_default(void)
                 .attempts = 4,
                 .base_ns = 100 * UB_MS,
                 .cap_ns = 20 * UB_SECOND,
+                .ride_out_ns = 10 * UB_SECOND,
                 .budget = 0.2,
                 .budget_per_s = 10,
             },

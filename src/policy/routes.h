@@ -11,9 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define UB_TIER_MAX  64 /* upstreams in one tier: width of the masks */
-#define UB_TIERS_MAX 16 /* tiers of one model */
-#define UB_STEPS_MAX 8  /* of a model's ladder */
+#define UB_TIER_MAX     64 /* upstreams in one tier: width of the masks */
+#define UB_TIERS_MAX    16 /* tiers of one model */
+#define UB_STEPS_MAX    8  /* of a model's ladder */
+#define UB_ATTEMPTS_MAX 16 /* of one request, whatever the policy says */
 
 /* How important a request is: who goes first when not everybody can. */
 enum ub_traffic {
@@ -42,6 +43,7 @@ struct ub_retry_policy {
     uint32_t attempts;   /* per request, the first one included; >= 1 */
     ub_ns base_ns;       /* first window of the full jitter; five times as much after a throttle */
     ub_ns cap_ns;        /* no window is longer */
+    ub_ns ride_out_ns;   /* for so long after its arrival quick refusals do not count as attempts */
     double budget;       /* extra attempts per first attempt (0.2), beside... */
     double budget_per_s; /* ...this many per second (10) */
 };
@@ -94,6 +96,7 @@ struct ub_model_policy {
     X(u32, retry.attempts)    \
     X(ns, retry.base_ns)      \
     X(ns, retry.cap_ns)       \
+    X(ns, retry.ride_out_ns)  \
     X(real, retry.budget)     \
     X(real, retry.budget_per_s)
 

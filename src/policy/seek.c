@@ -304,6 +304,10 @@ static void back_off(struct ub_brain *brain, struct request *request, ub_ns not_
         give_up(brain, request, UB_WHY_NO_TIME_TO_RETRY, now, random);
         return;
     }
+    if (attempts_left_at(brain, request, at) == 0) { /* by then there is no try left */
+        give_up(brain, request, UB_WHY_OUT_OF_ATTEMPTS, now, random);
+        return;
+    }
     leave_line(brain, request);
     new_round(request);
     request->wait_until = at;
@@ -420,17 +424,11 @@ void go_beyond(struct ub_brain *brain, struct request *request, ub_ns now, struc
     seek(brain, request, UB_WHY_BEYOND_LEARNED, now, random);
 }
 
-bool may_try_again(const struct ub_brain *brain, const struct request *request)
-{
-    uint32_t attempts = request->attempt - (uint32_t)request->attempts_before;
-    return attempts < policy_of(brain, request)->retry.attempts && request->attempt < ATTEMPTS_MAX;
-}
-
 void seek(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
           struct ub_random *random)
 {
     const struct route *route = route_of(brain, request->route);
-    if (!may_try_again(brain, request)) {
+    if (attempts_left(brain, request) == 0) {
         give_up(brain, request, UB_WHY_OUT_OF_ATTEMPTS, now, random);
         return;
     }

@@ -28,8 +28,7 @@
 #include "policy/tenants.h"
 #include "policy/timers.h"
 
-#define ATTEMPTS_MAX 16 /* per request; the configuration allows no more */
-#define ACTIONS_MAX  8  /* of one request, not drained yet: see queue_action in life.c */
+#define ACTIONS_MAX 8 /* of one request, not drained yet: see queue_action in life.c */
 
 struct load {
     ub_ns at; /* 0: it says nothing */
@@ -187,8 +186,9 @@ struct request {
     uint8_t failures; /* rounds of backing off: the exponent */
     uint8_t last_error;
     uint8_t empty_attempt; /* an empty answer that may be passed on; 0 = none */
+    uint8_t refusals;      /* quick ones among the attempts: they cost nobody anything */
     uint8_t tried_count;
-    struct tried tried[ATTEMPTS_MAX];
+    struct tried tried[UB_ATTEMPTS_MAX];
 
     bool stream, heartbeat, can_retry, can_resume;
     bool committed;  /* part of the answer is out, and nobody goes on with it at present */
@@ -370,6 +370,27 @@ uint16_t find_target(const struct ub_brain *brain, uint16_t upstream, uint16_t m
 void release_upstream(struct ub_brain *brain, struct upstream *upstream);
 void release_route(struct ub_brain *brain, uint16_t route);
 
+/* How many more attempts the request may make. Quick refusals are not counted while it is young and not
+ * too many others wait: so a moment in which everybody refuses is ridden out, and a long one is not
+ * answered by a crowd. */
+static inline uint32_t attempts_left_at(const struct ub_brain *brain, const struct request *request,
+                                        ub_ns at)
+{
+    const struct ub_retry_policy *retry = &policy_of(brain, request)->retry;
+    bool rides = retry->attempts > 1 && at - request->arrived_at < retry->ride_out_ns &&
+                 brain->facts.backing_off + brain->facts.waiting < brain->queue_size;
+    uint32_t counted = (uint32_t)request->attempts_before + (rides ? request->refusals : 0u);
+    uint32_t used = request->attempt > counted ? request->attempt - counted : 0;
+    uint32_t left = used < retry->attempts ? retry->attempts - used : 0;
+    uint32_t room = UB_ATTEMPTS_MAX - (uint32_t)request->attempt;
+    return left < room ? left : room;
+}
+
+static inline uint32_t attempts_left(const struct ub_brain *brain, const struct request *request)
+{
+    return attempts_left_at(brain, request, brain->now);
+}
+
 /* Does an attempt of the request run there? */
 static inline bool runs_at(const struct request *request, uint16_t target)
 {
@@ -478,8 +499,6 @@ void go_beyond(struct ub_brain *brain, struct request *request, ub_ns now,
 void give_up(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
              struct ub_random *random);
 
-/* Of the model that it is with at present. */
-bool may_try_again(const struct ub_brain *brain, const struct request *request);
 
 /* degrade.c: answering with less. True: the request takes a step instead of being refused, instead of
  * waiting. */

@@ -117,15 +117,14 @@ static void stalled(struct ub_brain *brain, struct request *request, ub_ns now,
  * those before it. 0: it is not so. */
 static ub_ns last_try_shows(const struct ub_brain *brain, const struct request *request)
 {
-    uint32_t attempts =
-        request->attempts_before + (uint32_t)policy_of(brain, request)->retry.attempts;
+    uint32_t left = attempts_left(brain, request);
     if (request->failures == 0) {
         return 0;
     }
-    if (request->state == REQUEST_BACKING_OFF && request->attempt + 1u >= attempts) {
+    if (request->state == REQUEST_BACKING_OFF && left <= 1) {
         return ub_ns_after(request->wait_until, LAST_TRY_NS);
     }
-    bool last_runs = request->state == REQUEST_TRYING && request->attempt >= attempts;
+    bool last_runs = request->state == REQUEST_TRYING && left == 0;
     return last_runs ? ub_ns_after(request->run[0].started_at, LAST_TRY_NS) : 0;
 }
 

@@ -313,9 +313,18 @@ static void on_start(struct ub_checker *c, struct request_kept *r, const struct 
     if (!races) {
         check_first(c, r, action);
     }
-    uint32_t attempts = r->serves->policy.retry.attempts;
-    if (r->attempts >= r->attempts_before + attempts) {
-        ub_checker_fail(c, "more attempts than the policy's %u", attempts);
+    uint32_t refusals = 0; /* do not count, for a while */
+    for (uint32_t i = 0; i < r->attempts && i < ATTEMPTS_KEPT; i++) {
+        enum ub_error error = (enum ub_error)r->error[i];
+        refusals += ub_error_is_quick(error) &&
+                    (ub_error_class(error) == UB_CLASS_BUSY || error == UB_ERR_CONNECT_REFUSED);
+    }
+    const struct ub_retry_policy *retry = &r->serves->policy.retry;
+    if (retry->ride_out_ns == 0 || retry->attempts == 1) {
+        refusals = 0;
+    }
+    if (r->attempts >= r->attempts_before + retry->attempts + refusals) {
+        ub_checker_fail(c, "more attempts than the policy's %u", retry->attempts);
     }
     if (r->attempts > 0 && !r->can_retry) {
         ub_checker_fail(c, "START again of a body that cannot be sent again");

@@ -257,6 +257,7 @@ static void route(struct play *p, double budget)
     struct ub_model_spec model = {
         .key = MODEL_KEY, .policy = ub_model_policy_default(), .tiers = 1};
     model.policy.retry.attempts = 2;
+    model.policy.retry.ride_out_ns = 0;
     model.policy.retry.budget = budget;
     model.policy.retry.budget_per_s = 0;
     model.policy.hedge_budget = budget > 0 ? budget : 1e-9;

@@ -194,7 +194,9 @@ static void bound_time(struct ub_drill_run *run, const struct ub_model_policy *p
 {
     ub_ns stalls_ns = policy->stall_ns * (ub_ns)policy->retry.attempts;
     run->time_max_ns = ub_ns_after(policy->total_ns, ub_ns_after(stalls_ns, MARGIN_NS));
+    bool rides = policy->retry.attempts > 1 && policy->retry.ride_out_ns > 0;
     run->calls_max = policy->retry.attempts;
+    run->refusals_max = rides ? UB_ATTEMPTS_MAX : run->calls_max;
 }
 
 static int prepare(const struct texts *texts, struct memory *memory)

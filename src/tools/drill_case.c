@@ -76,7 +76,9 @@ static struct ub_drill_want want_of(const struct place *at, const struct expecte
         .prompt_tokens = expected->prompt_tokens,
         .answer_tokens = UB_DRILL_TOKENS,
         .hopeless = (bits & UB_DRILL_HOPELESS) != 0,
-        .calls_max = (bits & UB_DRILL_ASKED_ONCE) != 0 ? 1 : at->run->calls_max,
+        .calls_max = (bits & UB_DRILL_ASKED_ONCE) != 0 ? 1
+                     : (bits & UB_DRILL_REFUSED) != 0  ? at->run->refusals_max
+                                                       : at->run->calls_max,
         .time_max_ns = at->run->time_max_ns,
         .first_max_ns = (bits & UB_DRILL_AT_ONCE) != 0 ? FIRST_WITHIN_NS : 0,
     };

@@ -28,7 +28,9 @@ enum {
     UB_DRILL_EMPTY = 1 << 11,     /* the sick one's whole answer is empty */
     UB_DRILL_EACH_ONCE = 1 << 13, /* a request gets through when it may ask each, and one again */
     UB_DRILL_AT_ONCE = 1 << 14,   /* the first text must not wait for the rest */
-    UB_DRILL_LIES = 1 << 12,      /* usage is whatever the upstream says */
+    UB_DRILL_REFUSED = 1 << 16, /* quick refusals, which are no tries while they are ridden out, and
+                                     resets, which are made good unseen when the connection was old */
+    UB_DRILL_LIES = 1 << 12,    /* usage is whatever the upstream says */
 };
 
 struct ub_drill {

@@ -37,7 +37,8 @@ struct ub_drill_run {
     struct ub_drill_case *cases;
     struct ub_drill_scripts scripts; /* one for each case */
     ub_ns time_max_ns;               /* of a request */
-    uint32_t calls_max;
+    uint32_t calls_max;              /* at the upstreams, for a request... */
+    uint32_t refusals_max;           /* ...and while they only refuse */
     uint32_t jobs;
     atomic_uint next;
     atomic_uint finished;

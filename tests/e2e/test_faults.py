@@ -20,7 +20,7 @@ CHAT = {"messages": MESSAGES, "max_tokens": 12, "temperature": 0}
 
 # Quick, so that silence is noticed within the patience of a test.
 POLICY = {"first_token": {"min": "400ms", "max": "1500ms"}, "stall": "800ms", "total": "2500ms",
-          "retry": {"attempts": 3, "base": "5ms", "cap": "20ms"}}
+          "retry": {"attempts": 3, "ride_out": "0s", "base": "5ms", "cap": "20ms"}}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -153,7 +153,7 @@ def test_a_clients_fault_is_passed_on_and_tried_nowhere_else(house, sdk):
 
 def test_busy_everywhere_is_an_error_that_says_when_to_return(house, sdk):
     gateway = house.over(house.mock("busy", faults=["503"]), total="2s",
-                         retry={"attempts": 2, "base": "10ms"})
+                         retry={"attempts": 2, "ride_out": "0s", "base": "10ms"})
     got = sdk.call(gateway.base, "chat", CHAT, max_retries=0)
     assert got.error == "InternalServerError" and got.status == 503
     assert 0 < float(got.headers["retry-after-ms"]) <= 60000

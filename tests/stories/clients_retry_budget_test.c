@@ -5,6 +5,7 @@
 static void over_a_limit(void)
 {
     struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
+    ub_world_policy(world, 0)->retry.ride_out_ns = 0;
     ub_world_upstream(world, "a", 200 * UB_MS);
     ub_world_tenant(world, 1)->quota.requests = (struct ub_rate){1, UB_MINUTE, 1};
     ub_world_tenant(world, 2)->quota.requests = (struct ub_rate){1, UB_MINUTE, 1};
@@ -40,6 +41,7 @@ static void over_a_limit(void)
 static void everybody_busy(void)
 {
     struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
+    ub_world_policy(world, 0)->retry.ride_out_ns = 0;
     ub_world_upstream(world, "a", 200 * UB_MS)->fault = UB_FAULT_BUSY_503;
     ub_world_policy(world, 0)->retry.attempts = 1;
     ub_world_ask(world, (struct ub_ask){.retry = 1});

@@ -5,6 +5,7 @@
 static void test_fault(enum ub_fault fault, const char *want)
 {
     struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
+    ub_world_policy(world, 0)->retry.ride_out_ns = 0;
     ub_world_upstream(world, "near", 200 * UB_MS)->fault = fault;
     ub_world_upstream(world, "far", 900 * UB_MS)->fault = fault;
     ub_world_policy(world, 0)->retry.attempts = 6;

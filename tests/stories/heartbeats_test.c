@@ -5,6 +5,7 @@
 static struct ub_world *slow(void)
 {
     struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
+    ub_world_policy(world, 0)->retry.ride_out_ns = 0;
     ub_world_upstream(world, "slow", 35 * UB_SECOND);
     ub_world_policy(world, 0)->first_token_min_ns = UB_MINUTE;
     ub_world_policy(world, 0)->first_token_max_ns = 2 * UB_MINUTE;
@@ -22,6 +23,7 @@ static void test_not_only_while_trying(void)
     UB_CHECK(ub_world_result(world, 2).heartbeats == 3, "in the line");
     ub_world_free(world);
     world = ub_world_new((struct ub_world_options){.draw = 0.5});
+    ub_world_policy(world, 0)->retry.ride_out_ns = 0;
     struct ub_sim_upstream *busy = ub_world_upstream(world, "busy", 100 * UB_MS);
     busy->fault = UB_FAULT_BUSY_503;
     busy->fault_left = 1;
@@ -43,6 +45,7 @@ static void test_not_before_the_last_try(void)
 {
     for (uint32_t works = 0; works < 2; works++) {
         struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
+        ub_world_policy(world, 0)->retry.ride_out_ns = 0;
         struct ub_sim_upstream *busy = ub_world_upstream(world, "busy", 3 * UB_SECOND);
         busy->fault = UB_FAULT_BUSY_503;
         busy->fault_left = works == 1 ? 3 : UINT32_MAX;

@@ -152,6 +152,7 @@ static void draw_policy(struct ub_storm *s, struct ub_model_policy *p)
     p->retry.attempts = 1 + below(s, 8);
     p->retry.base_ns = span(s, UB_MS, UB_SECOND);
     p->retry.cap_ns = p->retry.base_ns + span(s, UB_MS, 20 * UB_SECOND);
+    p->retry.ride_out_ns = chance(s, 0.5) ? 0 : span(s, UB_MS, 20 * UB_SECOND);
     p->retry.budget = chance(s, 0.2) ? 0 : ub_random_unit(&s->random);
     p->retry.budget_per_s = chance(s, 0.2) ? 0 : 20 * ub_random_unit(&s->random);
 }
