@@ -211,7 +211,7 @@ void ub_checker_event(struct ub_checker *c, const struct ub_brain *brain,
             r->complete = event->ended.error == UB_ERR_OK ? event->attempt : r->complete;
             stop_running(c, r, event->attempt, event->ended.error);
             note_broken(r, event->attempt, event->ended.error, event->now);
-            r->can_resume &= !event->ended.sealed || !r->committed;
+            r->sealed = event->ended.sealed && r->committed ? event->attempt : r->sealed;
         }
         break;
     case UB_EV_LOOKED:
@@ -277,7 +277,7 @@ static bool check_race(struct ub_checker *c, const struct request_kept *r,
 /* An attempt that continues the broken answer. */
 static void check_resume(struct ub_checker *c, const struct request_kept *r)
 {
-    if (!r->committed || r->broke_at == 0 || !r->can_resume) {
+    if (!r->committed || r->broke_at == 0 || !r->can_resume || r->sealed != 0) {
         ub_checker_fail(c, "START to continue an answer that %s",
                         r->broke_at == 0 ? "is not broken" : "cannot be continued");
     }
@@ -440,6 +440,7 @@ static void on_cancel(struct ub_checker *c, struct request_kept *r, const struct
     }
     r->error[(action->attempt - 1) % ATTEMPTS_KEPT] = (uint8_t)action->error;
     r->complete = r->complete == action->attempt ? 0 : r->complete;
+    r->sealed = r->sealed == action->attempt ? 0 : r->sealed;
     note_broken(r, action->attempt, action->error, now);
 }
 

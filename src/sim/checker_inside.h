@@ -31,6 +31,7 @@ struct request_kept {
     bool heartbeat;
     bool can_retry;
     bool can_resume;
+    uint8_t sealed; /* number of the attempt whose end said that it cannot be continued; 0 = none */
     bool let_in;
     bool takes_message;
     bool found;       /* the cache has said so */
