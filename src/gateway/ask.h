@@ -16,6 +16,7 @@ struct ub_ask {
     struct ub_call_request request; /* points into the rest, and into the request's body */
     struct ub_http_field fields[UB_ASK_FIELDS];
     struct ub_slice parts[UB_SPLICE_PARTS];
+    struct ub_shorter shorter;
 };
 
 /* What the model that was asked for is called there. */

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "gateway/account.h"
 #include "gateway/ask.h"
+#include "gateway/degrade.h"
 #include "gateway/grace.h"
 #include "gateway/hold.h"
 #include "gateway/reply.h"
@@ -179,6 +180,7 @@ void ub_attempt_start(struct ub_request *request, const struct ub_action *action
                                                            .ended = {.error = UB_ERR_NO_MEMORY}});
         return;
     }
+    request->degraded = action->degraded;
     *attempt = (struct ub_attempt){.call = {.handler = &handler, .user = attempt},
                                    .linger = {.fire = lingered, .user = attempt},
                                    .request = request,

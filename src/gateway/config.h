@@ -49,7 +49,8 @@ struct ub_model_config {
     const char *name;
     const char *affinity_cookie; /* NULL = not used */
     const char *affinity_header;
-    bool resume; /* broken streams go on at another upstream */
+    bool resume;         /* broken streams go on at another upstream */
+    const char *message; /* of the step of its ladder that is one; NULL = none */
     /* the rest is in routes */
 };
 

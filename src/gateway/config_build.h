@@ -23,6 +23,10 @@ void ub_conf_build_models(struct ub_conf_builder *builder);    /* config_build_m
 void ub_conf_build_tenants(struct ub_conf_builder *builder);
 void ub_conf_build_limits(struct ub_conf_builder *builder); /* after the tenants */
 
+/* config_build_ladder.c: the steps of all models, when these are there. `from` is the same list. */
+void ub_conf_build_ladders(struct ub_conf_builder *builder, const struct ub_conf_model *const *from,
+                           struct ub_model_config *models, struct ub_model_spec *specs);
+
 /* Either may not be given. */
 struct ub_quota ub_conf_quota(const struct ub_conf_rate *requests,
                               const struct ub_conf_rate *tokens);

@@ -229,12 +229,16 @@ void ub_conf_build_models(struct ub_conf_builder *b)
         derive_models(b);
         return;
     }
-    if (!make_lists(b, items->count, &lists)) {
+    const struct ub_conf_model **built =
+        ub_arena_array(b->problems->arena, items->count, sizeof *built);
+    if (built == NULL || !make_lists(b, items->count, &lists)) {
         return;
     }
     for (uint32_t i = 0; i < items->count; i++) {
         if (from[i].name.text != NULL) {
+            built[b->config->model_count] = &from[i];
             build_model(b, &from[i], &lists);
         }
     }
+    ub_conf_build_ladders(b, built, lists.models, lists.specs);
 }

@@ -112,7 +112,7 @@ static const char *kind_words(const struct ub_conf_field *field)
         [UB_KIND_NAME] = "name",        [UB_KIND_MODEL] = "model name",
         [UB_KIND_FIELD] = "field name", [UB_KIND_SECRET] = "text",
         [UB_KIND_URL] = "URL",          [UB_KIND_ADDRESS] = "address",
-        [UB_KIND_FILE] = "file",
+        [UB_KIND_FILE] = "file",        [UB_KIND_TEXT] = "text",
     };
     return words[field->kind];
 }
@@ -270,6 +270,7 @@ static void add_lists(struct ub_buf *out, const struct ub_conf_section *section,
             struct ub_conf_tenant tenant;
             struct ub_conf_key key;
             struct ub_conf_share share;
+            struct ub_conf_step step;
         } defaults = {0};
         char title[64];
         snprintf(title, sizeof title, "%s%s", prefix, inner->name);

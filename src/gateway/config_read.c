@@ -170,6 +170,34 @@ static void read_pairs(struct reader *r, const struct ub_conf_field *field,
     }
 }
 
+static const struct ub_conf_field *find_field(const struct ub_conf_section *section,
+                                              struct ub_slice key)
+{
+    for (uint32_t i = 0; i < section->count; i++) {
+        if (ub_slice_is(key, section->fields[i].key)) {
+            return &section->fields[i];
+        }
+    }
+    return NULL;
+}
+
+/* `key` for `{key: true}`. */
+static void read_bare(struct reader *r, const struct ub_conf_section *section,
+                      const struct ub_node *node, struct ub_place at, void *target)
+{
+    const struct ub_conf_field *field = find_field(section, node->text);
+    if (field != NULL && field->kind == UB_KIND_BOOL) {
+        *(bool *)(void *)((char *)target + field->offset) = true;
+    } else if (is_null(node) || node->text.len > 24) {
+        ub_conf_problem(r->problems, at, "%s has no such word", section->one);
+    } else {
+        ub_conf_problem(r->problems, at,
+                        field != NULL ? "%s '%.*s' needs a value: '{%.*s: ...}'"
+                                      : "%s has no word '%.*s'",
+                        section->one, UB_SLICE_ARG(node->text), UB_SLICE_ARG(node->text));
+    }
+}
+
 static void read_items(struct reader *r, const struct ub_conf_field *field,
                        const struct ub_node *node, struct ub_place at, struct ub_conf_items *out)
 {
@@ -185,7 +213,11 @@ static void read_items(struct reader *r, const struct ub_conf_field *field,
         if (section->defaults != NULL) {
             section->defaults(target);
         }
-        read_map(r, section, item->value, item->at, target);
+        if (section->bare && item->value->kind == UB_NODE_SCALAR) {
+            read_bare(r, section, item->value, item->at, target);
+        } else {
+            read_map(r, section, item->value, item->at, target);
+        }
     }
 }
 
@@ -268,17 +300,6 @@ static void unknown_key(struct reader *r, const struct ub_conf_section *section,
     } else {
         ub_conf_problem(r->problems, item->key_at, "%s has no such key", section->one);
     }
-}
-
-static const struct ub_conf_field *find_field(const struct ub_conf_section *section,
-                                              struct ub_slice key)
-{
-    for (uint32_t i = 0; i < section->count; i++) {
-        if (ub_slice_is(key, section->fields[i].key)) {
-            return &section->fields[i];
-        }
-    }
-    return NULL;
 }
 
 static void read_map(struct reader *r, const struct ub_conf_section *section,

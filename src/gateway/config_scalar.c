@@ -107,6 +107,7 @@ static bool char_fits(enum ub_conf_kind kind, unsigned char c)
     case UB_KIND_MODEL:
         return c > ' ' && c != '"' && c != '\\' && c != 0x7f;
     case UB_KIND_FILE:
+    case UB_KIND_TEXT:
         return c >= ' ' && c != 0x7f;
     default:
         return c > ' ' && c < 0x7f;
@@ -123,12 +124,13 @@ const char *ub_conf_text_wrong(enum ub_conf_kind kind, struct ub_slice text)
         [UB_KIND_URL] = "takes visible ASCII characters only",
         [UB_KIND_ADDRESS] = "takes visible ASCII characters only",
         [UB_KIND_FILE] = "takes no control characters",
+        [UB_KIND_TEXT] = "takes no control characters and no line ends",
     };
     static const size_t longest[] = {
         [UB_KIND_NAME] = 64,     [UB_KIND_MODEL] = UB_MODEL_NAME_MAX,
         [UB_KIND_FIELD] = 64,    [UB_KIND_SECRET] = 16384,
         [UB_KIND_URL] = URL_MAX, [UB_KIND_ADDRESS] = 128,
-        [UB_KIND_FILE] = 4096,
+        [UB_KIND_FILE] = 4096,   [UB_KIND_TEXT] = 4096,
     };
     assert(kind >= UB_KIND_NAME);
     if (text.len == 0) {

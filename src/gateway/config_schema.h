@@ -71,6 +71,13 @@ struct ub_conf_share {
 
 enum { UB_CONF_LOAD_METRICS, UB_CONF_LOAD_OFF }; /* `load` */
 
+struct ub_conf_step { /* one of these */
+    struct ub_place at;
+    bool stale;
+    struct ub_conf_text model, message;
+    uint32_t max_tokens;
+};
+
 struct ub_conf_upstream {
     struct ub_place at;
     struct ub_conf_text name, url, key, key_file, ca, zone;
@@ -86,6 +93,7 @@ struct ub_conf_model {
     bool affinity_client, affinity_prefix, resume;
     struct ub_conf_rate requests, tokens;
     struct ub_conf_tiers tiers;
+    struct ub_conf_items degrade;  /* of ub_conf_step */
     struct ub_model_policy policy; /* without its affinity bits and slot_wait_ns */
 };
 
@@ -146,6 +154,7 @@ enum ub_conf_kind {
     UB_KIND_URL,
     UB_KIND_ADDRESS,
     UB_KIND_FILE,
+    UB_KIND_TEXT, /* one line for people */
 };
 
 struct ub_conf_section;
@@ -172,6 +181,7 @@ struct ub_conf_section {
     uint32_t count;
     void (*defaults)(void *target);           /* LIST items: fills in a zeroed one */
     const char *(*check)(const void *target); /* SECTION, LIST items: words when values clash */
+    bool bare;                                /* LIST items: `key` alone is `{key: true}` */
     size_t at; /* SECTION: offset of a ub_place for where it is, 0 = not kept */
 };
 

@@ -4,11 +4,8 @@
 
 #define UPSTREAM(member) offsetof(struct ub_conf_upstream, member)
 #define MODEL(member)    offsetof(struct ub_conf_model, member)
-#define LATER(name)                            \
-    {                                          \
-        .key = (name), .shape = UB_SHAPE_LATER \
-    }
-#define DAY (24.0 * (double)UB_HOUR)
+#define STEP(member)     offsetof(struct ub_conf_step, member)
+#define DAY              (24.0 * (double)UB_HOUR)
 
 /* --- upstreams --- */
 
@@ -295,6 +292,63 @@ static const struct ub_conf_section heartbeat_section = {.name = "heartbeat",
                                                          .fields = heartbeat_fields,
                                                          .count = UB_COUNT(heartbeat_fields)};
 
+static const struct ub_conf_field step_fields[] = {
+    {.key = "stale",
+     .kind = UB_KIND_BOOL,
+     .offset = STEP(stale),
+     .fallback = "-",
+     .about =
+         "`stale` alone is enough. An old answer from the cache; there is none in this version "
+         "yet, so the next step follows at once."},
+    {.key = "model",
+     .kind = UB_KIND_MODEL,
+     .offset = STEP(model),
+     .fallback = "-",
+     .about =
+         "The answer of this model, with tries, tiers and waiting of its own. Its own `degrade` "
+         "does not follow. Tenants get it whether or not they may ask for it."},
+    {.key = "max_tokens",
+     .kind = UB_KIND_COUNT,
+     .offset = STEP(max_tokens),
+     .min = 1,
+     .max = 1e6,
+     .fallback = "-",
+     .about = "An answer of at most so many tokens; a lower bound of the client's stays."},
+    {.key = "message",
+     .kind = UB_KIND_TEXT,
+     .offset = STEP(message),
+     .fallback = "-",
+     .about =
+         "This text as a whole answer, with status 200 and no tokens used. Not for embeddings, "
+         "nor where a grammar, log probabilities or `n` above 1 are asked for."},
+};
+
+static const char *step_check(const void *target)
+{
+    const struct ub_conf_step *step = target;
+    int count = step->stale + (step->model.text != NULL) + (step->max_tokens != 0) +
+                (step->message.text != NULL);
+    return count == 1 ? NULL
+                      : "a step is one of 'stale', '{model: NAME}', '{max_tokens: NUMBER}' and "
+                        "'{message: TEXT}'";
+}
+
+static const struct ub_conf_section step_section = {
+    .name = "degrade[]",
+    .one = "a step",
+    .about =
+        "What is answered when nobody can answer: one step after the other, each request takes "
+        "each once. A step that was needed is taken at once by those who cannot start at once, "
+        "until it has not been needed for ten seconds; `max_tokens` by everybody. Never for "
+        "what is the client's own fault, does not fit, or is over a limit. The answer says so "
+        "in `x-unbusy-degraded`.",
+    .size = sizeof(struct ub_conf_step),
+    .fields = step_fields,
+    .count = UB_COUNT(step_fields),
+    .check = step_check,
+    .bare = true,
+};
+
 static const struct ub_conf_field model_fields[] = {
     {.key = "name",
      .kind = UB_KIND_MODEL,
@@ -378,7 +432,14 @@ static const struct ub_conf_field model_fields[] = {
      .offset = MODEL(resume),
      .about = "A streamed chat that breaks midway goes on at another upstream, in the same stream. "
               "Not with tools in flight, grammars, `n` above 1 or log probabilities."},
-    LATER("degrade"),
+    {.key = "degrade",
+     .shape = UB_SHAPE_LIST,
+     .section = &step_section,
+     .offset = MODEL(degrade),
+     .min = 1,
+     .max = UB_STEPS_MAX,
+     .fallback = "none: an error",
+     .about = "What to answer when all upstreams are busy or failing, best first."},
 };
 
 static void model_defaults(void *target)

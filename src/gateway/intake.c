@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "gateway/auth.h"
 #include "gateway/cookie.h"
+#include "gateway/degrade.h"
 #include "gateway/models.h"
 #include "gateway/reply.h"
 #include "gateway/resume.h"
@@ -340,6 +341,7 @@ static void fill_arrival(struct ub_request *request, const struct ub_slice *valu
     arrival->stream = request->stream;
     arrival->heartbeat = request->stream;
     arrival->can_retry = true;
+    arrival->takes_message = ub_degrade_takes_message(request);
     request->bar = ub_resume_at_arrival(request);
     arrival->can_resume = request->bar == UB_RESUME_NONE;
     request->choices = request->endpoint == UB_ENDPOINT_CHAT ? asked->n : 0;

@@ -291,6 +291,16 @@ bool ub_keeper_upstream(struct ub_keeper *keeper, uint64_t upstream_key,
     return found;
 }
 
+bool ub_keeper_model(struct ub_keeper *keeper, uint64_t model_key, struct ub_model_facts *out)
+{
+    pthread_mutex_lock(&keeper->lock);
+    uint16_t model = ub_brain_model(keeper->brain, model_key);
+    bool found =
+        model != UB_NO_MODEL && ub_brain_model_facts(keeper->brain, model, ub_clock_now(), out);
+    pthread_mutex_unlock(&keeper->lock);
+    return found;
+}
+
 bool ub_keeper_target(struct ub_keeper *keeper, uint64_t upstream_key, uint64_t model_key,
                       struct ub_target_facts *out)
 {

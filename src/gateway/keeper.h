@@ -97,6 +97,8 @@ struct ub_brain_facts ub_keeper_facts(struct ub_keeper *keeper);
 struct ub_flight_facts ub_keeper_flight_facts(struct ub_keeper *keeper);
 bool ub_keeper_upstream(struct ub_keeper *keeper, uint64_t upstream_key,
                         struct ub_upstream_facts *out);
+/* False: there is no such model. */
+bool ub_keeper_model(struct ub_keeper *keeper, uint64_t model_key, struct ub_model_facts *out);
 bool ub_keeper_target(struct ub_keeper *keeper, uint64_t upstream_key, uint64_t model_key,
                       struct ub_target_facts *out);
 

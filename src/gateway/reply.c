@@ -3,6 +3,7 @@
 #include "base/digits.h"
 #include "base/random.h"
 #include "gateway/cookie.h"
+#include "gateway/degrade.h"
 #include "http/openai.h"
 #include "http/sse.h"
 
@@ -18,6 +19,7 @@ struct fields {
     char position[UB_DIGITS_MAX];
     char wait_ms[UB_DIGITS_MAX];
     char cookie[UB_COOKIE_MAX];
+    char degraded[UB_DEGRADE_LABEL];
     struct {
         char limit[UB_DIGITS_MAX], left[UB_DIGITS_MAX], reset[UB_RESET_TEXT];
     } allowance[2];
@@ -63,8 +65,7 @@ static void add_allowance(struct fields *fields, const struct ub_allowance *allo
     }
 }
 
-static void add_common(struct fields *fields, const struct ub_request *request,
-                       struct ub_slice type)
+static void add_common(struct fields *fields, struct ub_request *request, struct ub_slice type)
 {
     add(fields, UB_LIT("Content-Type"), type);
     add(fields, UB_LIT("X-Request-Id"), ub_slice_of(request->name));
@@ -76,6 +77,10 @@ static void add_common(struct fields *fields, const struct ub_request *request,
         add(fields, UB_LIT("X-Unbusy-Attempts"), ub_digits(request->tries, fields->attempts));
         add(fields, UB_LIT("X-Unbusy-Cache"), UB_LIT("bypass"));
         add_allowance(fields, &request->allowance);
+    }
+    if (request->degraded != 0) {
+        request->labelled = request->degraded;
+        add(fields, UB_LIT("X-Unbusy-Degraded"), ub_degrade_label(request, fields->degraded));
     }
 }
 
@@ -121,11 +126,26 @@ static void begin_stream(struct ub_request *request, struct fields *fields)
     respond(request, 200, fields, -1);
 }
 
+/* The head went out with a heartbeat, before this was so. */
+static void label_late(struct ub_request *request)
+{
+    char label[UB_DEGRADE_LABEL];
+    struct ub_slice parts[] = {UB_LIT(": degraded: "), ub_degrade_label(request, label),
+                               UB_LIT("\n")};
+    request->labelled = request->degraded;
+    for (size_t i = 0; i < UB_COUNT(parts); i++) {
+        request->bytes_out += parts[i].len;
+    }
+    ub_exchange_send(request->exchange, parts, UB_COUNT(parts));
+}
+
 void ub_reply_stream(struct ub_request *request)
 {
     if (!request->responded) {
         struct fields fields = {.count = 0};
         begin_stream(request, &fields);
+    } else if (request->degraded != request->labelled && request->degraded != 0) {
+        label_late(request);
     }
 }
 
@@ -152,6 +172,17 @@ void ub_reply_json(struct ub_request *request, int status, struct ub_slice body)
     struct fields fields = {.count = 0};
     add_common(&fields, request, UB_LIT("application/json"));
     whole(request, status, &fields, body);
+}
+
+void ub_reply_events(struct ub_request *request, struct ub_slice events)
+{
+    if (request->exchange == NULL) {
+        return;
+    }
+    ub_reply_stream(request);
+    send_one(request, events);
+    send_one(request, UB_SSE_DONE);
+    ub_exchange_end(request->exchange);
 }
 
 static void error_event(struct ub_request *request, const struct ub_refusal *refusal)

@@ -1,7 +1,7 @@
 /* reply.h - how a request is answered: heads of responses, error objects, error events, heartbeats.
  *
  * Every head carries x-request-id, x-unbusy-attempts, x-unbusy-cache and, when an upstream answers,
- * x-unbusy-upstream. The status is ours to choose until the head is out; afterwards an error can
+ * x-unbusy-upstream, or x-unbusy-degraded when it is less than was asked for. The status is ours to choose until the head is out; afterwards an error can
  * only be an event, and the stream ends without [DONE], so that nobody takes it for complete.
  *
  * Without memory for a head the exchange closes the connection, which is all that can be said then.
@@ -19,6 +19,9 @@ void ub_reply_plain(struct ub_request *request, int status, const char *type, in
 
 /* A whole body of ours, and the end. */
 void ub_reply_json(struct ub_request *request, int status, struct ub_slice body);
+
+/* A whole stream of ours, and the end. */
+void ub_reply_events(struct ub_request *request, struct ub_slice events);
 
 /* An error in the form that is still possible, and the end. Does nothing when the client is gone. */
 void ub_reply_refuse(struct ub_request *request, const struct ub_refusal *refusal);

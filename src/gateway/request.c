@@ -4,6 +4,7 @@
 #include "base/embed.h"
 #include "gateway/account.h"
 #include "gateway/attempt.h"
+#include "gateway/degrade.h"
 #include "gateway/hold.h"
 #include "gateway/intake.h"
 #include "gateway/listing.h"
@@ -125,6 +126,9 @@ static void answer(struct ub_request *request, const struct ub_action *action)
                                     : ub_refusal_of(action->error);
     refusal.advice = action->should_retry ? UB_ADVICE_RETRY : UB_ADVICE_GIVE_UP;
     refusal.retry_after_ns = action->retry_after_ns;
+    if (action->error != UB_ERR_EMPTY_ANSWER) {
+        request->degraded = 0; /* nothing of it is answered */
+    }
     if (action->error == UB_ERR_EMPTY_ANSWER && request->empty.attempt == action->attempt) {
         ub_reply_kept(request, &request->empty, &refusal);
     } else if (!action->pass_on || request->refused.attempt != action->attempt ||
@@ -186,6 +190,12 @@ void ub_request_carry(struct ub_request *request, const struct ub_action *action
     case UB_ACT_FINISH:
         finish(request, action);
         break;
+    case UB_ACT_LOOK:
+        ub_degrade_look(request);
+        break;
+    case UB_ACT_STAND_IN:
+        ub_degrade_stand_in(request, action);
+        break;
     case UB_ACT_ANSWER:
         answer(request, action);
         break;
@@ -195,8 +205,6 @@ void ub_request_carry(struct ub_request *request, const struct ub_action *action
     case UB_ACT_DROP:
         ub_request_end(request, action->error, action->reason);
         break;
-    case UB_ACT_LOOK: /* no model has a ladder yet */
-    case UB_ACT_STAND_IN:
     case UB_ACT_PROBE: /* never about a request */
     case UB_ACT_TYPES:
         assert(false);

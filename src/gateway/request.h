@@ -88,6 +88,8 @@ struct ub_request {
     uint32_t calls;              /* of attempts, that are not over: they need `body` */
     struct ub_attempt *speaker;  /* the one that was committed to */
     const struct ub_site *spoke; /* who the answer is from */
+    uint8_t degraded;            /* steps of its model's ladder that it stands on */
+    uint8_t labelled;            /* of these, what the client has been told */
     bool responded;              /* the head is out */
     bool is_broken;              /* the response ended in an error event or a cut */
     bool full;                   /* the client reads too slowly: its attempt is paused */

@@ -1,6 +1,7 @@
 #include "gateway/resume.h"
 
 #include "base/alloc.h"
+#include "gateway/degrade.h"
 #include "gateway/hold.h"
 
 _Static_assert((int)UB_RESUME_BAR_COUNT == (int)UB_METRIC_BARS, "the same bars in the same order");
@@ -37,6 +38,7 @@ static bool write_prefill(struct ub_attempt *attempt, struct ub_ask *ask)
         .dialect = attempt->site->config->dialect,
         .target = ask->request.target,
         .delivered = &request->delivered,
+        .max_tokens = ub_degrade_tokens(request),
     };
     if (!ub_prefill_write(prefill, &wish)) {
         return false;

@@ -74,6 +74,18 @@ static void set_targets(struct ub_gateway *gateway, const struct ub_setup *setup
     }
 }
 
+static void set_ladders(struct ub_gateway *gateway, const struct ub_setup *setup)
+{
+    const struct ub_routes *routes = &setup->config->routes;
+    for (uint32_t i = 0; i < routes->model_count; i++) {
+        struct ub_model_facts facts;
+        bool there = routes->models[i].steps > 0 &&
+                     ub_keeper_model(gateway->keeper, routes->models[i].key, &facts);
+        ub_metrics_set(gateway->metrics, UB_METRIC_DEGRADE_LEVEL, setup->model_slots[i], 0,
+                       there ? (double)facts.level : (double)NAN);
+    }
+}
+
 static void set_brain(struct ub_gateway *gateway)
 {
     struct ub_brain_facts facts = ub_keeper_facts(gateway->keeper);
@@ -121,6 +133,7 @@ void ub_scrape(struct ub_admin *admin, struct ub_buf *out)
     set_brain(gateway);
     set_targets(gateway, setup);
     set_sharing(gateway);
+    set_ladders(gateway, setup);
     ub_setup_release(setup);
     set(metrics, UB_METRIC_BODY_MEMORY, (double)atomic_load(&gateway->budget.memory));
     set(metrics, UB_METRIC_BODY_MEMORY_MAX, (double)gateway->budget.memory_max);

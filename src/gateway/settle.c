@@ -2,6 +2,7 @@
 
 #include "gateway/account.h"
 #include "gateway/attempt.h"
+#include "gateway/degrade.h"
 
 static uint32_t model_slot(const struct ub_request *request)
 {
@@ -74,6 +75,7 @@ static void count(const struct ub_request *request, const struct ub_account *acc
     _Static_assert((int)UB_TRAFFIC_BATCH == (int)UB_METRIC_CLASS_BATCH, "the same four classes");
     ub_metrics_add(shard, UB_METRIC_BYTES, UB_SIDE_CLIENT, 0, request->bytes_in);
     ub_metrics_add(shard, UB_METRIC_REQUESTS, model, request->outcome, 1);
+    ub_degrade_count(request);
     ub_metrics_add(shard, UB_METRIC_CLASS_REQUESTS, request->class, request->outcome, 1);
     if (request->tenant != NULL) {
         ub_metrics_add(shard, UB_METRIC_TENANT_REQUESTS, tenant_slot(request), 0, 1);
@@ -162,6 +164,10 @@ void ub_settle(const struct ub_request *request)
     record->outcome = (uint8_t)request->outcome;
     record->why = (uint8_t)request->why;
     record->stream = request->stream;
+    if (request->degraded != 0) {
+        char label[UB_DEGRADE_LABEL];
+        UB_ACCESS_TEXT(record->degraded, ub_degrade_label(request, label));
+    }
     fill_attempts(record, request);
     record->queue_ns = since(request->started_at, from);
     record->first_token_ns = since(request->payload_at, from);

@@ -188,9 +188,15 @@ bool ub_prefill_write(struct ub_prefill *prefill, const struct ub_prefill_wish *
     ub_splice_edits(&edits, asked, wish->model, true);
     edit_messages(&edits, prefill, wish);
     set_flags(&edits, wish);
-    shrink(&edits, wish, asked->max_tokens_at, 1, &numbers);
-    shrink(&edits, wish, asked->max_completion_tokens_at, 1, &numbers);
-    shrink(&edits, wish, asked->min_tokens_at, 0, &numbers);
+    if (wish->max_tokens != 0) {
+        uint32_t spent = ub_delivered_tokens(wish->delivered);
+        prefill->shorter.tokens = wish->max_tokens > spent ? wish->max_tokens - spent : 1;
+        ub_splice_shorten(&edits, wish->body, asked, &prefill->shorter);
+    } else {
+        shrink(&edits, wish, asked->max_tokens_at, 1, &numbers);
+        shrink(&edits, wish, asked->max_completion_tokens_at, 1, &numbers);
+        shrink(&edits, wish, asked->min_tokens_at, 0, &numbers);
+    }
     write_target(wish->dialect, wish->target, &prefill->target);
     if (prefill->message.failed || prefill->target.failed) {
         return false;

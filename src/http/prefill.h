@@ -16,6 +16,7 @@
 #define UB_HTTP_PREFILL_H
 
 #include "http/delivered.h"
+#include "http/splice.h"
 
 #define UB_PREFILL_PARTS 8 /* as many as a call takes */
 
@@ -26,6 +27,7 @@ struct ub_prefill_wish {
     struct ub_slice target;  /* where it goes, as for others: "/v1/chat/completions" */
     enum ub_dialect dialect; /* of the upstream that is asked; ub_delivered_way says BY_PREFILL */
     const struct ub_delivered *delivered;
+    uint32_t max_tokens; /* of the whole answer, however many the client asked for; 0 = as it did */
 };
 
 struct ub_prefill {
@@ -34,6 +36,7 @@ struct ub_prefill {
     struct ub_buf message; /* the new message, or what the old one is made longer by */
     struct ub_buf glue;    /* small pieces of the body and what stands between them */
     struct ub_buf target;  /* where it really goes */
+    struct ub_shorter shorter;
 };
 
 /* False: no memory. Close it in either case, when its bytes are sent. */

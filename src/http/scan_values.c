@@ -130,10 +130,14 @@ void ub_scan_want_boolean(struct ub_scan *scan, enum ub_json_found found, const 
     }
 }
 
-/* A scalar at the top level. */
+/* A scalar at the top level; numbers are seen elsewhere. */
 static void prefill_flag_seen(struct ub_scan *scan, enum ub_json_found found)
 {
-    if (scan->member == CONTINUE_FINAL_MESSAGE) {
+    if (found == UB_JSON_NULL && scan->member == MAX_TOKENS) {
+        scan->fields.max_tokens_at = ub_scan_value_span(scan);
+    } else if (found == UB_JSON_NULL && scan->member == MAX_COMPLETION_TOKENS) {
+        scan->fields.max_completion_tokens_at = ub_scan_value_span(scan);
+    } else if (scan->member == CONTINUE_FINAL_MESSAGE) {
         scan->fields.continue_final_message = ub_scan_value_span(scan);
         scan->fields.continues_final_message = found == UB_JSON_TRUE;
     } else if (scan->member == ADD_GENERATION_PROMPT) {

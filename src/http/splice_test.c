@@ -34,8 +34,55 @@ static const struct {
      "{\"stream_options\":{\"include_usage\":true},\"model\":\"m\"}"},
 };
 
+static const struct {
+    const char *name;
+    const char *body;
+    bool new_name;
+    const char *want;
+} shorter_rows[] = {
+    {"a bound where there was none", "{\"model\":\"m\" }", false,
+     "{\"model\":\"x\" ,\"max_tokens\":20}"},
+    {"by its new name", "{\"model\":\"m\"}", true,
+     "{\"model\":\"x\",\"max_completion_tokens\":20}"},
+    {"a bound that is above it", "{\"max_tokens\": 21,\"model\":\"m\"}", true,
+     "{\"max_tokens\": 20,\"model\":\"x\"}"},
+    {"one that is below it stays", "{\"model\":\"m\",\"max_tokens\":20}", false,
+     "{\"model\":\"x\",\"max_tokens\":20}"},
+    {"both names", "{\"max_completion_tokens\":4294967316,\"model\":\"m\",\"max_tokens\":19}",
+     false, "{\"max_completion_tokens\":20,\"model\":\"x\",\"max_tokens\":19}"},
+    {"a bound that is none", "{\"max_tokens\":null,\"model\":\"m\"}", false,
+     "{\"max_tokens\":20,\"model\":\"x\"}"},
+    {"no more than that at least", "{\"model\":\"m\",\"max_tokens\":99,\"min_tokens\":50}", false,
+     "{\"model\":\"x\",\"max_tokens\":20,\"min_tokens\":20}"},
+    {"a least that is none", "{\"model\":\"m\",\"max_tokens\":9,\"min_tokens\":null}", false,
+     "{\"model\":\"x\",\"max_tokens\":9,\"min_tokens\":null}"},
+};
+
+static void check_shorter(void)
+{
+    for (size_t i = 0; i < UB_COUNT(shorter_rows); i++) {
+        struct ub_slice body = ub_slice_of(shorter_rows[i].body);
+        struct ub_scan *scan = ub_scan_new(NULL);
+        bool ok = ub_scan_feed(scan, body) && ub_scan_finish(scan);
+        struct ub_shorter shorter = {.tokens = 20, .new_name = shorter_rows[i].new_name};
+        struct ub_slice parts[UB_SPLICE_PARTS];
+        struct ub_buf out = {0};
+        uint32_t count =
+            ok ? ub_splice_shorter(body, ub_scan_fields(scan), UB_LIT("x"), false, &shorter, parts)
+               : 0;
+        for (uint32_t k = 0; k < count; k++) {
+            ub_buf_add_slice(&out, parts[k]);
+        }
+        ub_buf_add(&out, "", 1);
+        UB_CHECK_TEXT(out.ptr, shorter_rows[i].want, "%s", shorter_rows[i].name);
+        ub_buf_free(&out);
+        ub_scan_free(NULL, scan);
+    }
+}
+
 int main(void)
 {
+    check_shorter();
     for (size_t i = 0; i < UB_COUNT(rows); i++) {
         struct ub_slice body = ub_slice_of(rows[i].body);
         struct ub_scan *scan = ub_scan_new(NULL);

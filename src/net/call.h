@@ -50,7 +50,7 @@ struct ub_call_request {
     const struct ub_http_field *fields; /* copied; Host, Content-Length and Connection are added */
     uint32_t field_count;
     const struct ub_slice *body; /* the array is copied, the bytes are not */
-    uint32_t body_count;         /* 0..8 */
+    uint32_t body_count;         /* 0..12 */
     ub_ns connect_by_ns;         /* duration allowed for name, connect and TLS */
 };
 

@@ -16,7 +16,7 @@
 #include "net/stream.h"
 #include "net/tls.h"
 
-#define UB_CALL_BODY_MAX      8
+#define UB_CALL_BODY_MAX      12
 #define UB_DIAL_ADDRESSES_MAX 16
 #define UB_ANSWER_READ_MAX    (16 * 1024) /* in one read; part of the 256 KiB, see stream.h */
 

@@ -41,7 +41,9 @@ struct ub_access_record {
     bool stream;
     char upstream[32]; /* who the answer is from; "" = none or ourselves */
     char zone[32];     /* of that one */
-    uint8_t attempts;  /* may exceed UB_ACCESS_ATTEMPTS */
+    char degraded
+        [64]; /* what it has less than was asked for, as in x-unbusy-degraded; "" = nothing */
+    uint8_t attempts; /* may exceed UB_ACCESS_ATTEMPTS */
     struct ub_access_attempt attempt[UB_ACCESS_ATTEMPTS];
     ub_ns queue_ns;       /* arrival to the first attempt; < 0 = there was none */
     ub_ns first_token_ns; /* arrival to the first payload sent; < 0 = there was none */

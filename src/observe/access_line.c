@@ -121,6 +121,10 @@ static void add_answerer(struct ub_buf *out, const struct ub_access_record *reco
         ADD(out, ",\"zone\":");
         add_text(out, record->zone, sizeof record->zone);
     }
+    if (record->degraded[0] != '\0') {
+        ADD(out, ",\"degraded\":");
+        add_text(out, record->degraded, sizeof record->degraded);
+    }
 }
 
 static void add_measures(struct ub_buf *out, const struct ub_access_record *record)

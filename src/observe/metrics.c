@@ -90,6 +90,8 @@ static uint32_t label_size(struct ub_metrics *metrics, enum ub_metric_label labe
         return UB_USAGE_KINDS + 1;
     case UB_LABEL_CLASS:
         return UB_METRIC_CLASSES + 1;
+    case UB_LABEL_STEP:
+        return UB_STEP_KINDS;
     case UB_LABEL_LIMIT:
         return UB_METRIC_LIMITS + 1;
     case UB_LABEL_BAR:

@@ -26,6 +26,10 @@
     X(REQUESTS, COUNTER, MODEL, OUTCOME, "requests_total", "Requests that got their one outcome.") \
     X(CLASS_REQUESTS, COUNTER, CLASS, OUTCOME, "class_requests_total",                             \
       "Requests by their class: their tenant's, or a lower one that was asked for.")               \
+    X(DEGRADED, COUNTER, MODEL, STEP, "degraded_total",                                            \
+      "Answers with less than was asked for, by the model and the step of its ladder.")            \
+    X(DEGRADE_LEVEL, GAUGE, MODEL, NONE, "degrade_level",                                          \
+      "Steps of a model's ladder that are taken at once; absent for models without one.")          \
     X(RESPONSES, COUNTER, STATUS, NONE, "responses_total",                                         \
       "Responses to clients, refusals before a request was understood included.")                  \
     X(REQUESTS_RUNNING, UPDOWN, MODEL, NONE, "requests_running",                                   \
@@ -159,6 +163,7 @@ enum ub_metric_label {
     UB_LABEL_CLASS,    /* enum ub_metric_class */
     UB_LABEL_LIMIT,    /* enum ub_metric_limit */
     UB_LABEL_BAR,      /* enum ub_metric_bar */
+    UB_LABEL_STEP,     /* enum ub_step_kind */
     UB_LABEL_LEVEL,    /* enum ub_log_level */
     UB_LABEL_REDIS,    /* enum ub_redis_error */
     UB_LABEL_VERSION,  /* 0 */

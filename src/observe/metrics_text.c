@@ -20,7 +20,7 @@ static const char *label_key(enum ub_metric_label label)
         [UB_LABEL_VERSION] = "version", [UB_LABEL_ZONE] = "zone",
         [UB_LABEL_USAGE] = "usage",     [UB_LABEL_CLASS] = "class",
         [UB_LABEL_LIMIT] = "limit",     [UB_LABEL_REDIS] = "error",
-        [UB_LABEL_BAR] = "bar",
+        [UB_LABEL_STEP] = "step",       [UB_LABEL_BAR] = "bar",
     };
     return keys[label];
 }
@@ -35,6 +35,8 @@ const char *ub_metrics_word(enum ub_metric_label label, uint32_t index)
     static const char *const sides[] = {"client", "upstream"};
     static const char *const tokens[] = {"input", "output", "cached"};
     static const char *const usages[] = {"reported", "estimated"};
+    static const char *const steps[] = {"stale", "model", "max_tokens", "message"};
+    _Static_assert(UB_COUNT(steps) == UB_STEP_KINDS, "a word for each");
     static const char *const classes[] = {
 #define X(name, word) word,
         UB_CLASSES(X)
@@ -75,6 +77,8 @@ const char *ub_metrics_word(enum ub_metric_label label, uint32_t index)
         return index < UB_COUNT(limits) ? limits[index] : NULL;
     case UB_LABEL_BAR:
         return index < UB_COUNT(bars) ? bars[index] : NULL;
+    case UB_LABEL_STEP:
+        return index < UB_COUNT(steps) ? steps[index] : NULL;
     case UB_LABEL_LEVEL:
         return index < UB_LOG_LEVELS ? ub_log_level_name((enum ub_log_level)index) : NULL;
     case UB_LABEL_VERSION:
