@@ -194,10 +194,13 @@ void ub_attempt_start(struct ub_request *request, const struct ub_action *action
                   request->worker->parts);
     request->attempts = attempt;
     struct ub_ask ask;
-    ub_ask_write(&ask, request, site);
+    bool asked = !action->resume || ub_resume_recall_question(request);
+    if (asked) {
+        ub_ask_write(&ask, request, site);
+    }
     if (!action->resume) {
         ub_resume_keep(attempt);
-    } else if (!ub_resume_ask(attempt, &ask)) {
+    } else if (!asked || !ub_resume_ask(attempt, &ask)) {
         attempt->call_over = true; /* there is none */
         ub_attempt_end(attempt, UB_ERR_SEALED);
         return;

@@ -2,8 +2,10 @@
 
 static void change(struct ub_request *request, size_t *charged, size_t cap)
 {
-    atomic_fetch_add(&request->worker->gateway->budget.memory, (uint64_t)cap - *charged);
-    *charged = cap;
+    if (cap != *charged) { /* all threads share the budget */
+        atomic_fetch_add(&request->worker->gateway->budget.memory, (uint64_t)cap - *charged);
+        *charged = cap;
+    }
 }
 
 void ub_hold_charge(struct ub_attempt *attempt)

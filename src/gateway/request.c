@@ -140,8 +140,8 @@ static void answer(struct ub_request *request, const struct ub_action *action)
 
 static void forward(struct ub_request *request, const struct ub_action *action)
 {
-    if (request->bar == UB_RESUME_NONE) {
-        ub_hold_drop(request); /* what was asked may be needed once more */
+    if (ub_resume_keeps_question(request)) {
+        ub_hold_drop(request);
     } else {
         forget_question(request);
     }

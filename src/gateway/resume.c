@@ -3,6 +3,9 @@
 #include "base/alloc.h"
 #include "gateway/degrade.h"
 #include "gateway/hold.h"
+#include <assert.h>
+
+#define RECALL_MAX ((size_t)256 * 1024) /* bytes of a body that are read in one turn of the loop */
 
 _Static_assert((int)UB_RESUME_BAR_COUNT == (int)UB_METRIC_BARS, "the same bars in the same order");
 
@@ -21,6 +24,22 @@ void ub_resume_keep(struct ub_attempt *attempt)
     if (request->bar == UB_RESUME_NONE) {
         ub_relay_keep(&attempt->relay, request->view->setup->config->resume_buffer);
     }
+}
+
+bool ub_resume_keeps_question(const struct ub_request *request)
+{
+    return request->bar == UB_RESUME_NONE && request->body_bytes.len > RECALL_MAX;
+}
+
+bool ub_resume_recall_question(struct ub_request *request)
+{
+    if (request->scan == NULL) {
+        request->scan = ub_scan_new(&request->worker->scan_stock);
+        bool again = request->scan != NULL && ub_scan_feed(request->scan, request->body_bytes) &&
+                     ub_scan_finish(request->scan);
+        assert(again || request->scan == NULL); /* it was good the first time */
+    }
+    return request->scan != NULL;
 }
 
 static bool write_prefill(struct ub_attempt *attempt, struct ub_ask *ask)

@@ -20,6 +20,11 @@
 enum ub_resume_bar ub_resume_at_arrival(const struct ub_request *request);
 
 void ub_resume_keep(struct ub_attempt *attempt);
+/* What was asked is forgotten at the commit point, and read again from the body when it is needed;
+ * but not where that would take long. False: no memory. */
+bool ub_resume_keeps_question(const struct ub_request *request);
+bool ub_resume_recall_question(struct ub_request *request);
+
 /* False: it cannot be, or there is no memory. */
 bool ub_resume_ask(struct ub_attempt *attempt, struct ub_ask *ask);
 
