@@ -61,6 +61,9 @@ void start_attempt(struct ub_brain *brain, struct request *request, struct choic
     target->inflight++;
     target->tokens += request->own_tokens;
     target->started_at = now;
+    if (upstream->learns) {
+        ub_gradient_started(&upstream->gradient);
+    }
     if (choice.trial) {
         ub_breaker_trial(&target->breaker);
     }
@@ -170,7 +173,9 @@ bool learn_wait(struct ub_brain *brain, const struct request *request, const str
 static void learn_refusal(struct ub_brain *brain, const struct run *run, ub_ns now)
 {
     struct upstream *upstream = upstream_of(brain, target_of(brain, run->target)->upstream);
-    if (upstream->learns) {
+    if (target_of(brain, run->target)->breaker.open_until != 0) {
+        ub_gradient_out(&upstream->gradient, now);
+    } else if (upstream->learns) {
         ub_gradient_refused(&upstream->gradient, run->started_at, upstream->inflight, now);
     }
 }

@@ -64,6 +64,9 @@ bool has_room(const struct ub_brain *brain, const struct request *request,
               const struct target *target)
 {
     const struct upstream *upstream = upstream_of(brain, target->upstream);
+    if (target->breaker.open_until != 0) {
+        return has_slot(upstream); /* what it said when it was ejected is no limit */
+    }
     return has_slot(upstream) &&
            (request->beyond
                 ? ub_gradient_has_room_beyond(&upstream->gradient, upstream->inflight, brain->now)

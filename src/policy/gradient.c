@@ -16,11 +16,17 @@
 #define STALE_NS      (2 * UB_SECOND)
 #define CUT           0.9
 #define SHARE_GAIN    0.1
+#define LONG_GAIN     0.02
 #define SHARE_NOISE   0.2 /* two refusals in a row are below this, three are above */
+#define SHARE_FIRST   0.3 /* before there is a limit */
 #define SHARE_AGAIN   0.3
 #define SHARE_SURE    0.5 /* believed although little is in flight */
 #define HOLD_NS       (10 * UB_SECOND)
-#define NOISE         10u /* one refusal in so many calls */
+#define NOISE_GAIN    0.05
+#define NOISE         0.1 /* this share of refusals does not stop growth */
+#define CHECK_NS      (500 * UB_MS)
+#define CHECK_MIN     15u
+#define CHECK_LONG_NS (5 * UB_SECOND)
 
 static double square_root(double x)
 {
@@ -100,11 +106,17 @@ static double smoothing_of(int32_t streak)
     return smoothing < 1.0 ? smoothing : 1.0;
 }
 
+static bool is_noisy(const struct ub_gradient *g)
+{
+    double share = (double)g->refused / (double)(g->count + g->refused);
+    return share > NOISE + 2 * g->noise;
+}
+
 static void move(struct ub_gradient *g, double gradient, ub_ns now)
 {
     double limit = limit_or(g, g->peak);
     double aim = gradient * limit + square_root(limit);
-    if (aim > limit && g->refused * NOISE > g->count + g->refused) {
+    if (aim > limit && is_noisy(g)) {
         g->streak = 0;
         return;
     }
@@ -117,9 +129,10 @@ static void move(struct ub_gradient *g, double gradient, ub_ns now)
         g->streak = aim > limit ? 1 : -1;
     }
     bool back = g->back_at > g->felt_at && limit < (double)g->well_at;
-    bool outdated = now - g->felt_at > OUTDATED_NS || back;
-    if (aim > limit && outdated) {
+    bool outdated = now - g->felt_at > OUTDATED_NS && g->refused_share < NOISE + g->noise;
+    if (aim > limit && (outdated || back)) {
         aim = 2 * limit;
+        aim = !outdated && aim > (double)g->well_at ? (double)g->well_at : aim;
         g->streak = STREAK_MAX;
     }
     double next = limit + smoothing_of(g->streak) * (aim - limit);
@@ -132,6 +145,8 @@ static void end_window(struct ub_gradient *g, uint32_t inflight, ub_ns now)
 {
     double mean_ns = g->sum_ns / (double)g->count;
     double gradient = gradient_of(g, mean_ns);
+    double refused = (double)g->refused / (double)(g->count + g->refused);
+    g->noise += g->noise > 0 ? NOISE_GAIN * (refused - g->noise) : 0;
     bool used = is_used(g, g->peak);
     if (gradient == 1.0 || !used || g->limit == UB_GRADIENT_MIN) {
         learn_usual(g, mean_ns);
@@ -141,6 +156,7 @@ static void end_window(struct ub_gradient *g, uint32_t inflight, ub_ns now)
     }
     if (gradient < 1.0 && (used || (double)g->peak >= UB_GRADIENT_FIRST)) {
         g->felt_at = now;
+        g->by_refusal = false;
         double most = 2.0 * (double)g->peak;
         change(g, g->limit > most ? most : limit_or(g, g->peak), now);
     }
@@ -150,10 +166,51 @@ static void end_window(struct ub_gradient *g, uint32_t inflight, ub_ns now)
     begin_window(g, inflight, now);
 }
 
+void ub_gradient_started(struct ub_gradient *g)
+{
+    g->refused_share -= SHARE_GAIN * g->refused_share;
+    g->refused_long -= LONG_GAIN * g->refused_long;
+}
+
+/* Those that began within half a second after the cut have spoken: did it help? */
+static void end_check(struct ub_gradient *g, uint32_t inflight, ub_ns now)
+{
+    double share = (double)g->check.bad / (double)(g->check.good + g->check.bad);
+    if (share < SHARE_SURE && share > g->check.refused_share / 2) {
+        g->noise = share;
+        g->limit = g->by_refusal ? 0 : g->check.limit;
+        g->changed_at = now;
+        g->felt_at = g->check.felt_at;
+        g->held_until = 0;
+    }
+    g->check.until = 0;
+    begin_window(g, inflight, now);
+}
+
+/* True: a check is on, and nothing else is learned meanwhile. */
+static bool check(struct ub_gradient *g, bool good, ub_ns started_at, uint32_t inflight, ub_ns now)
+{
+    if (g->check.until == 0) {
+        return false;
+    }
+    bool counts = started_at >= g->cut_at && started_at < g->check.until;
+    g->check.good += counts && good;
+    g->check.bad += counts && !good;
+    bool spoken = (good && started_at >= g->check.until) || now - g->cut_at > CHECK_LONG_NS;
+    if (spoken && g->check.good + g->check.bad < CHECK_MIN && now - g->cut_at < CHECK_LONG_NS) {
+        g->check.until += CHECK_NS;
+    } else if (spoken) {
+        end_check(g, inflight, now);
+    }
+    return true;
+}
+
 void ub_gradient_first(struct ub_gradient *g, ub_ns wait_ns, ub_ns started_at, uint32_t inflight,
                        ub_ns now)
 {
-    g->refused_share -= SHARE_GAIN * g->refused_share;
+    if (check(g, true, started_at, inflight, now)) {
+        return;
+    }
     bool stale = started_at < g->changed_at;
     if (stale && now - g->changed_at < STALE_NS) {
         return;
@@ -190,29 +247,58 @@ static bool is_beyond(const struct ub_gradient *g, uint32_t inflight)
     return g->limit != 0 && (double)inflight > g->limit + 1;
 }
 
-void ub_gradient_refused(struct ub_gradient *g, ub_ns started_at, uint32_t inflight, ub_ns now)
+static void cut(struct ub_gradient *g, uint32_t inflight, ub_ns now)
 {
-    g->refused_share += SHARE_GAIN * (1.0 - g->refused_share);
-    g->refused++;
-    bool noise = g->refused_share < SHARE_NOISE;
-    bool elsewhere = !is_used(g, inflight) && g->refused_share < SHARE_SURE;
-    if (noise || elsewhere || is_beyond(g, inflight) || started_at < g->cut_at) {
-        return;
-    }
-    double limit = CUT * limit_or(g, inflight);
-    limit = g->limit == 0 && limit < UB_GRADIENT_FIRST ? UB_GRADIENT_FIRST : limit;
+    double there = (double)inflight;
+    double limit = CUT * (g->limit > 0 && g->limit < there ? g->limit : there);
+    double well = (double)g->well_at; /* of a crowd that comes at once more are there than fit */
+    limit = well > 0 && well < limit ? well : limit;
+    limit = limit < there - 1 ? limit : there - 1; /* else nothing changes for those who come */
     bool most = g->refused_share >= SHARE_SURE;
     bool again = g->refused_share > SHARE_AGAIN && is_near(inflight - 1, g->fitted);
+    g->check.until = now + CHECK_NS;
+    g->check.good = g->check.bad = 0;
+    g->check.limit = g->limit;
+    g->check.refused_share = g->refused_long;
+    g->by_refusal |= g->limit == 0;
+    g->check.felt_at = g->felt_at;
     g->fitted = inflight - 1;
     g->cut_at = g->felt_at = now;
     g->held_until = most || again ? now + HOLD_NS : 0;
-    change(g, most && (double)g->fitted < limit ? (double)g->fitted : limit, now);
+    change(g, limit, now);
     g->streak = 0;
     begin_window(g, inflight, now);
 }
 
+void ub_gradient_refused(struct ub_gradient *g, ub_ns started_at, uint32_t inflight, ub_ns now)
+{
+    if (is_beyond(g, inflight)) {
+        return;
+    }
+    g->refused_share += SHARE_GAIN;
+    g->refused_long += LONG_GAIN;
+    if (check(g, false, started_at, inflight, now)) {
+        return;
+    }
+    g->refused++;
+    double usual = (g->limit > 0 ? SHARE_NOISE : SHARE_FIRST) + 3 * g->noise;
+    bool few = !is_used(g, inflight) && (double)inflight < UB_GRADIENT_FIRST;
+    bool elsewhere = few && g->refused_share < SHARE_SURE;
+    if (g->refused_share >= usual && !elsewhere && started_at >= g->cut_at) {
+        cut(g, inflight, now);
+    }
+}
+
+void ub_gradient_out(struct ub_gradient *g, ub_ns now)
+{
+    g->felt_at = now;
+    g->check.until = 0;
+    g->refused++;
+}
+
 void ub_gradient_back(struct ub_gradient *g, ub_ns now)
 {
+    g->check.until = 0;
     g->refused_share = 0;
     g->cut_at = g->held_until = 0;
     g->streak = 0;

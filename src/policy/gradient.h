@@ -22,8 +22,11 @@
  *     become usual (Gradient2 drifts so); and where a queue cannot be ours: at the minimum, or with
  *     little in flight.
  *   - A quarter of a second is added to both times: less is not worth avoiding.
- *   - One refusal or two among good calls are noise. When most are refused, or some again with as
- *     many there, it is a limit of theirs: for ten seconds ours does not grow beyond what fitted.
+ *   - One refusal or two among good calls are noise. After a cut the share of refusals is measured
+ *     anew: when it has not halved, it has nothing to do with how many are there (a limit on tokens
+ *     per minute, one replica of many that is sick). Then the cut is taken back, and so many
+ *     refusals cut nothing any more. When most are refused, or some again with as many there, it is
+ *     a limit of theirs: for ten seconds ours does not grow beyond what fitted.
  */
 #ifndef UB_POLICY_GRADIENT_H
 #define UB_POLICY_GRADIENT_H
@@ -41,14 +44,24 @@ struct ub_gradient {
     double usual_ns;      /* the waiting, over about 600 samples */
     double samples;       /* that made it, up to 600 */
     double refused_share; /* of the latest calls, a tenth of it the last one */
+    double refused_long;  /* of about the last fifty: what it is like, and not its peaks */
+    bool by_refusal;      /* the limit, and no waiting has confirmed it */
     ub_ns changed_at;     /* the limit */
     ub_ns felt_at;        /* the latest sign of congestion */
     ub_ns back_at;        /* from an outage */
     ub_ns cut_at;         /* by a refusal... */
     uint32_t fitted;      /* ...of one more than these... */
     ub_ns held_until;     /* ...and it does not grow beyond them until then */
-    uint32_t well_at;     /* most in flight in a window without congestion */
-    int32_t streak;       /* windows in a row: > 0 that let it grow, < 0 that made it shrink */
+    double noise;         /* share of calls that is refused however many are there */
+    struct {
+        ub_ns until;        /* attempts that begin before it are counted; 0: no check is on */
+        uint32_t good, bad; /* of these */
+        double limit;       /* before the cut, as the following */
+        double refused_share;
+        ub_ns felt_at;
+    } check;
+    uint32_t well_at; /* most in flight in a window without congestion */
+    int32_t streak;   /* windows in a row: > 0 that let it grow, < 0 that made it shrink */
 
     /* The window. */
     ub_ns since;
@@ -59,6 +72,9 @@ struct ub_gradient {
     uint32_t refused;
     uint32_t peak; /* in flight */
 };
+
+/* An attempt begins. Refusals come at once and first payloads later: shares are of those that began. */
+void ub_gradient_started(struct ub_gradient *gradient);
 
 /* A first payload came after `wait_ns` without the prompt's own time, in an attempt that began at
  * `started_at`; `inflight` requests are there, this one included. */
@@ -72,6 +88,9 @@ void ub_gradient_late(struct ub_gradient *gradient, ub_ns wait_ns, ub_ns started
 /* Refused for lack of capacity. */
 void ub_gradient_refused(struct ub_gradient *gradient, ub_ns started_at, uint32_t inflight,
                          ub_ns now);
+
+/* Refused while it is ejected: it does not let the limit grow, but lowers it no further. */
+void ub_gradient_out(struct ub_gradient *gradient, ub_ns now);
 
 /* It is back after an outage, in which refusals and silence said nothing about how many it takes:
  * the limit grows by doubling, from ten at least, to what it took well before. */

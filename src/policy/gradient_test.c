@@ -35,6 +35,7 @@ struct model {
 static void start(struct model *m, struct seat *s)
 {
     m->inflight++;
+    ub_gradient_started(&m->gradient);
     bool full = m->refuses && m->running >= m->slots;
     if (full || ub_random_unit(&m->random) < m->noise) {
         m->refusals++;
