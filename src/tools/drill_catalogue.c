@@ -16,7 +16,7 @@ const struct ub_drill ub_drills[] = {
     {"429-after", "429-after;retry=60s", NULL, BOTH | UB_DRILL_REFUSED, RESCUED, SAFE, "7",
      "429 with Retry-After, later than anybody waits"},
     {"429-soon", "429-after;retry=1s;times=1", NULL,
-     UB_DRILL_ALL | UB_DRILL_TIMES | UB_DRILL_EACH_ONCE, RESCUED, RESCUED, "7",
+     UB_DRILL_ALL | UB_DRILL_REFUSED | UB_DRILL_TIMES | UB_DRILL_EACH_ONCE, RESCUED, RESCUED, "7",
      "each says 429 once, with Retry-After: 1"},
     {"500-once", "500;times=1", NULL, UB_DRILL_ONE | UB_DRILL_TIMES, RESCUED, RESCUED, "21",
      "500, once"},

@@ -50,7 +50,7 @@ static bool makes_sense(const struct ub_drill_run *run, const struct ub_drill *d
 static bool asks_too_much(const struct ub_drill_run *run, const struct ub_drill *drill)
 {
     if ((drill->bits & UB_DRILL_EACH_ONCE) != 0) {
-        return run->house->count >= run->calls_max;
+        return run->house->count >= run->refusals_max;
     }
     bool needs_second = (drill->bits & UB_DRILL_ALL) == 0 || (drill->bits & UB_DRILL_FLAPS) != 0;
     return needs_second && run->calls_max < 2;
