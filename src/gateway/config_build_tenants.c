@@ -108,11 +108,12 @@ static void check_keys_differ(struct ub_conf_builder *b)
     }
 }
 
-static void build_spec(const struct ub_conf_tenant *from, struct ub_tenant_spec *spec)
+static void build_spec(const struct ub_conf_tenant *from, bool shared, struct ub_tenant_spec *spec)
 {
     spec->key = from->name.text == NULL ? 0 : ub_conf_id(from->name.text, NULL);
     spec->class = (uint8_t)from->class;
     spec->concurrency = from->concurrency;
+    spec->shared = shared;
     spec->quota = ub_conf_quota(&from->requests, &from->tokens);
 }
 
@@ -136,7 +137,7 @@ void ub_conf_build_tenants(struct ub_conf_builder *b)
         }
         list[i].name = ub_conf_keep(b, &from[i].name);
         list[i].class = (enum ub_traffic)from[i].class;
-        build_spec(&from[i], &specs[i]);
+        build_spec(&from[i], b->config->share.redis != NULL, &specs[i]);
         build_keys(b, &from[i].keys, &list[i]);
         build_patterns(b, &from[i].models, &list[i]);
     }

@@ -345,9 +345,11 @@ static const struct ub_conf_field root_fields[] = {
     {.key = "share",
      .shape = UB_SHAPE_SECTION,
      .section = &share_section,
-     .about = "The `concurrency` of an upstream is that of all gateways together: parts of it are "
-              "leased from Redis, where they are wanted. Upstreams with the same name and URL are "
-              "the same. When Redis cannot be reached, each gateway goes on with a fair part."},
+     .about =
+         "The `concurrency` of an upstream and the limits of a tenant are those of all gateways "
+         "together: parts of them are leased from Redis, where they are wanted. Upstreams "
+         "with the same name and URL are the same, and tenants with the same name. When Redis "
+         "cannot be reached, each gateway goes on with a fair part."},
     LATER("cache"),
     LATER("redis"),
     LATER("jobs"),

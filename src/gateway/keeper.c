@@ -301,6 +301,14 @@ bool ub_keeper_model(struct ub_keeper *keeper, uint64_t model_key, struct ub_mod
     return found;
 }
 
+bool ub_keeper_tenant(struct ub_keeper *keeper, uint16_t tenant, struct ub_tenant_facts *out)
+{
+    pthread_mutex_lock(&keeper->lock);
+    bool found = ub_brain_tenant_facts(keeper->brain, tenant, out);
+    pthread_mutex_unlock(&keeper->lock);
+    return found;
+}
+
 bool ub_keeper_target(struct ub_keeper *keeper, uint64_t upstream_key, uint64_t model_key,
                       struct ub_target_facts *out)
 {

@@ -99,6 +99,7 @@ bool ub_keeper_upstream(struct ub_keeper *keeper, uint64_t upstream_key,
                         struct ub_upstream_facts *out);
 /* False: there is no such model. */
 bool ub_keeper_model(struct ub_keeper *keeper, uint64_t model_key, struct ub_model_facts *out);
+bool ub_keeper_tenant(struct ub_keeper *keeper, uint16_t tenant, struct ub_tenant_facts *out);
 bool ub_keeper_target(struct ub_keeper *keeper, uint64_t upstream_key, uint64_t model_key,
                       struct ub_target_facts *out);
 

@@ -100,6 +100,18 @@ static void set_brain(struct ub_gateway *gateway)
     set(metrics, UB_METRIC_CHARGED_ATTEMPTS, (double)facts.charged_attempts);
 }
 
+static void set_tenants(struct ub_gateway *gateway, const struct ub_setup *setup)
+{
+    const struct ub_routes *routes = &setup->config->routes;
+    for (uint32_t i = 0; i < routes->tenant_count; i++) {
+        struct ub_tenant_facts facts;
+        bool shared = routes->tenants[i].shared &&
+                      ub_keeper_tenant(gateway->keeper, setup->tenant_slots[i], &facts);
+        ub_metrics_set(gateway->metrics, UB_METRIC_TENANT_PART, i, 0,
+                       shared ? (double)facts.part / UB_PART_WHOLE : (double)NAN);
+    }
+}
+
 static void set_sharing(struct ub_gateway *gateway)
 {
     struct ub_metrics *metrics = gateway->metrics;
@@ -132,6 +144,7 @@ void ub_scrape(struct ub_admin *admin, struct ub_buf *out)
     struct ub_setup *setup = ub_gateway_setup(gateway);
     set_brain(gateway);
     set_targets(gateway, setup);
+    set_tenants(gateway, setup);
     set_sharing(gateway);
     set_ladders(gateway, setup);
     ub_setup_release(setup);

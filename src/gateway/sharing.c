@@ -21,8 +21,10 @@
 struct portion {
     struct portion *next;
     struct ub_sharing *sharing;
-    uint64_t id; /* ub_upstream_spec.key */
+    uint64_t id; /* ub_upstream_spec.key, ub_tenant_spec.key */
+    bool tenant; /* one part of all its limits; else of an upstream's concurrency */
     struct ub_share share;
+    struct ub_share_need need; /* of a tenant */
     struct ub_lease lease;
     uint16_t slot;
     uint32_t told; /* the part that the brain goes by */
@@ -37,7 +39,8 @@ struct ub_sharing {
     struct ub_trust *trust;   /* held; NULL: no TLS */
     struct ub_loop *loop;
     struct ub_redis *redis;
-    struct portion *portions;
+    struct portion *portions; /* in the order of the configuration, mostly */
+    struct portion *cursor;   /* where the next one probably is */
     struct ub_timer round;
     struct ub_random random;
     char node[NAME_SIZE];
@@ -59,9 +62,14 @@ static void tell_brain(struct portion *portion, ub_ns now)
     }
     portion->told = part;
     portion->known = true;
-    struct ub_event event = {.type = UB_EV_PART};
-    event.part.upstream = portion->slot;
-    event.part.concurrency = part;
+    struct ub_event event = {.type = portion->tenant ? UB_EV_TENANT_PART : UB_EV_PART};
+    if (portion->tenant) {
+        event.tenant_part.tenant = portion->slot;
+        event.tenant_part.part = part;
+    } else {
+        event.part.upstream = portion->slot;
+        event.part.concurrency = part;
+    }
     ub_keeper_step(portion->sharing->gateway->keeper, UB_OUTSIDE, &event, NULL);
 }
 
@@ -79,24 +87,47 @@ static void on_granted(struct ub_lease *lease, enum ub_redis_error error,
     tell_brain(portion, ub_clock_now());
 }
 
+/* What is wanted and used of it. False: the brain does not know it. */
+static bool look_up(struct portion *portion, uint32_t *wanted, uint32_t *used)
+{
+    struct ub_keeper *keeper = portion->sharing->gateway->keeper;
+    struct ub_upstream_facts upstream;
+    struct ub_tenant_facts tenant;
+    if (!portion->tenant) {
+        bool found = ub_keeper_upstream(keeper, portion->id, &upstream);
+        *wanted = upstream.wanted;
+        *used = upstream.inflight;
+        return found;
+    }
+    if (!ub_keeper_tenant(keeper, portion->slot, &tenant)) {
+        return false;
+    }
+    const struct ub_share_use use = {&tenant.quota, tenant.concurrency,  tenant.requests,
+                                     tenant.asked,  tenant.asked_tokens, portion->share.nodes};
+    *wanted = ub_share_needs(&portion->need, &use, ub_clock_now());
+    uint64_t inside = (uint64_t)tenant.requests * UB_PART_WHOLE;
+    *used = tenant.concurrency == 0 ? 0 : (uint32_t)(inside / tenant.concurrency);
+    return true;
+}
+
 static void ask(struct portion *portion)
 {
     struct ub_sharing *sharing = portion->sharing;
-    struct ub_upstream_facts facts;
+    uint32_t wanted, used;
     if (ub_lease_is_asked(&portion->lease) ||
         ub_redis_counts(sharing->redis).state != UB_REDIS_READY ||
-        !ub_keeper_upstream(sharing->gateway->keeper, portion->id, &facts)) {
+        !look_up(portion, &wanted, &used)) {
         return;
     }
     char key[NAME_SIZE];
-    int len = snprintf(key, sizeof key, "%s:{share}:upstream:%016llx",
-                       sharing->config->share.prefix, (unsigned long long)portion->id);
+    int len = snprintf(key, sizeof key, "%s:{share}:%s:%016llx", sharing->config->share.prefix,
+                       portion->tenant ? "tenant" : "upstream", (unsigned long long)portion->id);
     struct ub_lease_terms terms = {
         .key = {key, (size_t)len},
         .node = ub_slice_of(sharing->node),
         .limit = portion->share.limit,
-        .wanted = ub_share_want(&portion->share, facts.wanted),
-        .used = facts.inflight,
+        .wanted = ub_share_want(&portion->share, wanted),
+        .used = used,
         .have = portion->told,
     };
     portion->asked_at = ub_clock_now();
@@ -104,27 +135,51 @@ static void ask(struct portion *portion)
     ub_lease_ask(&portion->lease, sharing->redis, &terms);
 }
 
-static struct portion *portion_of(struct ub_sharing *sharing, uint64_t id, uint32_t limit,
-                                  ub_ns now)
+/* A tenant that waits for its first lease would be turned away: it begins with a fair part. */
+static struct portion *new_portion(struct ub_sharing *sharing, bool tenant, uint64_t id,
+                                   uint32_t limit, ub_ns now)
 {
-    struct portion *portion = sharing->portions;
-    while (portion != NULL && portion->id != id) {
-        portion = portion->next;
-    }
+    struct portion *portion = ub_calloc(1, sizeof *portion);
     if (portion == NULL) {
-        portion = ub_calloc(1, sizeof *portion);
-        if (portion == NULL) {
-            return NULL; /* the next look tries again; until then its upstream has no slots */
-        }
-        portion->sharing = sharing;
-        portion->id = id;
-        portion->next = sharing->portions;
-        sharing->portions = portion;
-        ub_share_begin(&portion->share, limit, sharing->config->share.nodes, now);
+        return NULL; /* the next look tries again; until then an upstream has no slots */
     }
+    portion->sharing = sharing;
+    portion->tenant = tenant;
+    portion->id = id;
+    struct portion **end = &sharing->portions;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = portion;
+    ub_share_begin(&portion->share, limit, sharing->config->share.nodes,
+                   tenant ? now - UB_SHARE_LEASE_NS : now);
+    return portion;
+}
+
+static struct portion *find(struct portion *from, bool tenant, uint64_t id)
+{
+    while (from != NULL && (from->id != id || from->tenant != tenant)) {
+        from = from->next;
+    }
+    return from;
+}
+
+static void serve_portion(struct ub_sharing *sharing, bool tenant, uint64_t id, uint32_t limit,
+                          uint16_t slot)
+{
+    ub_ns now = ub_clock_now();
+    struct portion *portion = find(sharing->cursor, tenant, id);
+    portion = portion != NULL ? portion : find(sharing->portions, tenant, id);
+    if (portion == NULL && (portion = new_portion(sharing, tenant, id, limit, now)) == NULL) {
+        return;
+    }
+    sharing->cursor = portion->next;
     portion->share.limit = limit;
     portion->seen = true;
-    return portion;
+    portion->known = portion->known && portion->slot == slot;
+    portion->slot = slot;
+    tell_brain(portion, now);
+    ask(portion);
 }
 
 static void drop_unseen(struct ub_sharing *sharing)
@@ -165,26 +220,32 @@ static void say_state(struct ub_sharing *sharing, ub_ns now)
     pthread_mutex_unlock(&sharing->lock);
 }
 
+static bool is_limited(const struct ub_tenant_spec *spec)
+{
+    return spec->concurrency > 0 || spec->quota.requests.amount > 0 ||
+           spec->quota.tokens.amount > 0;
+}
+
 static void look(struct ub_sharing *sharing)
 {
-    ub_ns now = ub_clock_now();
     struct ub_setup *setup = ub_gateway_setup(sharing->gateway);
     const struct ub_routes *routes = &setup->config->routes;
+    sharing->cursor = sharing->portions;
     for (uint32_t i = 0; i < routes->upstream_count; i++) {
         const struct ub_upstream_spec *spec = &routes->upstreams[i];
-        struct portion *portion = spec->shared && spec->concurrency > 0
-                                      ? portion_of(sharing, spec->key, spec->concurrency, now)
-                                      : NULL;
-        if (portion != NULL) {
-            portion->known = portion->known && portion->slot == setup->upstream_slots[i];
-            portion->slot = setup->upstream_slots[i];
-            tell_brain(portion, now);
-            ask(portion);
+        if (spec->shared && spec->concurrency > 0) {
+            serve_portion(sharing, false, spec->key, spec->concurrency, setup->upstream_slots[i]);
+        }
+    }
+    for (uint32_t i = 0; i < routes->tenant_count; i++) {
+        const struct ub_tenant_spec *spec = &routes->tenants[i];
+        if (spec->shared && is_limited(spec)) {
+            serve_portion(sharing, true, spec->key, UB_PART_WHOLE, setup->tenant_slots[i]);
         }
     }
     ub_setup_release(setup);
     drop_unseen(sharing);
-    say_state(sharing, now);
+    say_state(sharing, ub_clock_now());
 }
 
 static void on_round(struct ub_timer *timer)

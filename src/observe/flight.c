@@ -111,8 +111,8 @@ static struct ub_flight_out begin_record(struct ub_flight *f, enum ub_flight_kin
 }
 
 /* Whoever changes one of these makes a new version. */
-_Static_assert(UB_FLIGHT_VERSION == 9 && UB_WHY_COUNT == 49 && UB_ACT_TYPES == 11 &&
-                   UB_EV_LOOKED == 13,
+_Static_assert(UB_FLIGHT_VERSION == 10 && UB_WHY_COUNT == 49 && UB_ACT_TYPES == 11 &&
+                   UB_EV_TENANT_PART == 14,
                "the numbers in a record mean what they meant in this version");
 
 static void put_header(struct ub_flight *f)

@@ -19,7 +19,7 @@
 
 #include "policy/brain.h"
 
-#define UB_FLIGHT_VERSION 9
+#define UB_FLIGHT_VERSION 10
 
 struct ub_flight;
 

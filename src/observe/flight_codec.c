@@ -6,7 +6,7 @@
 
 #define MODELS_MAX    (1u << 16)
 #define QUOTA_BYTES   48
-#define TENANT_BYTES  (13 + QUOTA_BYTES)
+#define TENANT_BYTES  (14 + QUOTA_BYTES)
 #define SHARE_BYTES   (4 + QUOTA_BYTES)
 #define MODEL_BYTES   (201 + 5 * UB_STEPS_MAX + QUOTA_BYTES + UB_TIERS_MAX * (1 + 2 * UB_TIER_MAX))
 #define ARRIVED_BYTES (160 + 12 * UB_PREFIX_MARKS)
@@ -142,6 +142,7 @@ static enum ub_error get_error(struct ub_flight_in *in)
 #define TENANT(X) \
     X(u64, key)   \
     X(u8, class)  \
+    X(u8, shared) \
     X(u32, concurrency)
 
 #define STEP(X) \
@@ -197,6 +198,10 @@ static enum ub_error get_error(struct ub_flight_in *in)
 #define PART(X)           \
     X(u16, part.upstream) \
     X(u32, part.concurrency)
+
+#define TENANT_PART(X)         \
+    X(u16, tenant_part.tenant) \
+    X(u32, tenant_part.part)
 
 #define PROBED(X)           \
     X(u16, probed.upstream) \
@@ -447,6 +452,9 @@ void ub_flight_put_event(struct ub_flight_out *out, const struct ub_event *it)
     case UB_EV_PART:
         PART(PUT)
         break;
+    case UB_EV_TENANT_PART:
+        TENANT_PART(PUT)
+        break;
     case UB_EV_LOOKED:
         put_u8(out, it->found);
         break;
@@ -464,7 +472,7 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
                          struct ub_event *it)
 {
     uint8_t type = get_u8(in);
-    in->failed |= type > UB_EV_LOOKED;
+    in->failed |= type > UB_EV_TENANT_PART;
     if (in->failed) {
         return false;
     }
@@ -494,6 +502,9 @@ bool ub_flight_get_event(struct ub_flight_in *in, struct ub_flight_reader *reade
         break;
     case UB_EV_PART:
         PART(GET)
+        break;
+    case UB_EV_TENANT_PART:
+        TENANT_PART(GET)
         break;
     case UB_EV_LOOKED:
         it->found = get_u8(in);

@@ -98,6 +98,8 @@
     X(PART, GAUGE, UPSTREAM, NONE, "upstream_part",                                                \
       "Attempts at a time that are this gateway's part of a shared limit; absent when it is not "  \
       "shared.")                                                                                   \
+    X(TENANT_PART, GAUGE, TENANT, NONE, "tenant_part_ratio",                                       \
+      "This gateway's part of a tenant's shared limits; absent when they are not shared.")         \
     X(SHARE_ALONE, GAUGE, NONE, NONE, "share_alone",                                               \
       "1 while shared limits go on with a fair part, because Redis gives no leases.")              \
     X(SHARE_GATEWAYS, GAUGE, NONE, NONE, "share_gateways",                                         \

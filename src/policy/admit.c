@@ -21,6 +21,7 @@ static const struct ub_retry_policy returns = {.budget = 0.2, .budget_per_s = 2}
 
 struct level {
     const struct ub_quota *quota;
+    uint64_t tokens_most; /* at once, at all gateways together */
     struct meter *meter;
     enum ub_reason requests, tokens; /* why somebody is refused at it */
 };
@@ -38,18 +39,18 @@ static uint32_t levels_of(const struct ub_brain *brain, uint16_t tenant_index, u
     struct tenant *tenant = tenant_of(brain, tenant_index);
     struct model *model = model_of(brain, model_index);
     if (tenant_index != 0 && is_limited(&tenant->quota)) {
-        out[count++] = (struct level){&tenant->quota, &tenant->meter, UB_WHY_TENANT_REQUESTS,
-                                      UB_WHY_TENANT_TOKENS};
+        out[count++] = (struct level){&tenant->quota, tenant->whole.tokens.burst, &tenant->meter,
+                                      UB_WHY_TENANT_REQUESTS, UB_WHY_TENANT_TOKENS};
     }
     uint16_t share_index = tenant_index == 0 ? 0 : find_share(brain, tenant, model_index);
     if (share_index != 0) {
         struct share *share = share_of(brain, share_index);
-        out[count++] = (struct level){&share->quota, &share->meter, UB_WHY_SHARE_REQUESTS,
-                                      UB_WHY_SHARE_TOKENS};
+        out[count++] = (struct level){&share->quota, share->whole.tokens.burst, &share->meter,
+                                      UB_WHY_SHARE_REQUESTS, UB_WHY_SHARE_TOKENS};
     }
     if (model_index != 0 && is_limited(&model->quota)) {
-        out[count++] = (struct level){&model->quota, &model->meter, UB_WHY_MODEL_REQUESTS,
-                                      UB_WHY_MODEL_TOKENS};
+        out[count++] = (struct level){&model->quota, model->quota.tokens.burst, &model->meter,
+                                      UB_WHY_MODEL_REQUESTS, UB_WHY_MODEL_TOKENS};
     }
     return count;
 }
@@ -79,11 +80,11 @@ static void ask(struct verdict *verdict, struct ub_limit *limit, const struct ub
 }
 
 /* A reserve for the answer never makes a request too large for a burst: what it uses beyond that,
- * the next one waits for. */
-static uint64_t token_cost(const struct request *request, const struct ub_rate *rate)
+ * the next one waits for. Nor does a small part of a shared limit. */
+static uint64_t token_cost(const struct request *request, const struct level *level)
 {
-    uint64_t least = request->prompt_tokens;
-    uint64_t most = rate->burst > least ? rate->burst : least;
+    uint64_t least = request->prompt_tokens, burst = level->quota->tokens.burst;
+    uint64_t most = least > level->tokens_most ? least : burst;
     return request->own_tokens < most ? request->own_tokens : most;
 }
 
@@ -94,8 +95,8 @@ static struct verdict judge(const struct request *request, const struct level *l
     for (uint32_t i = 0; i < count; i++) {
         const struct level *level = &levels[i];
         ask(&verdict, &level->meter->requests, &level->quota->requests, 1, level->requests, now);
-        ask(&verdict, &level->meter->tokens, &level->quota->tokens,
-            token_cost(request, &level->quota->tokens), level->tokens, now);
+        ask(&verdict, &level->meter->tokens, &level->quota->tokens, token_cost(request, level),
+            level->tokens, now);
     }
     return verdict;
 }
@@ -164,8 +165,12 @@ static ub_ns place_free_in(const struct tenant *tenant)
 bool admit(struct ub_brain *brain, struct request *request, const struct ub_arrival *arrival,
            ub_ns now)
 {
-    const struct tenant *tenant = tenant_of(brain, request->tenant);
+    struct tenant *tenant = tenant_of(brain, request->tenant);
     count_return(brain, request, arrival->retry, now);
+    if (tenant->shared) {
+        tenant->asked++;
+        tenant->asked_tokens += request->own_tokens;
+    }
     if (request->tenant != 0 && tenant->concurrency != 0 &&
         tenant->requests > tenant->concurrency) { /* itself included */
         refuse(brain, request, UB_WHY_TENANT_CONCURRENCY, place_free_in(tenant), now);

@@ -258,6 +258,9 @@ void ub_brain_step(struct ub_brain *brain, const struct ub_event *event)
     case UB_EV_PART:
         part_told(brain, event, &random);
         break;
+    case UB_EV_TENANT_PART:
+        tenant_part_told(brain, event);
+        break;
     case UB_EV_DRAIN:
         brain->draining = true;
         break;

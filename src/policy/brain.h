@@ -34,6 +34,7 @@
 #define UB_NO_UPSTREAM  UINT16_MAX
 #define UB_NO_MODEL     UINT16_MAX
 #define UB_NO_TENANT    UINT16_MAX
+#define UB_PART_WHOLE   1000
 #define UB_PREFIX_MARKS 32 /* hashes of the prompt's beginnings, see ub_arrival.prefix */
 
 /* How often a body asks engines for their load; the brain goes by it for three times as long. */
@@ -79,6 +80,8 @@ enum ub_event_type {
     UB_EV_PART,   /* of a shared upstream's concurrency: how much is ours from now on, until the
                      next word; nothing before the first. What runs beyond it runs on */
     UB_EV_LOOKED, /* the answer to a LOOK action */
+    UB_EV_TENANT_PART, /* of all limits of a shared tenant: which part is ours from now on; the whole
+                          before the first word */
 };
 
 /* ARRIVED */
@@ -144,6 +147,10 @@ struct ub_event {
             uint16_t upstream;
             uint32_t concurrency; /* more than the whole means the whole */
         } part;
+        struct {
+            uint16_t tenant;
+            uint32_t part; /* of UB_PART_WHOLE; more means the whole, 0 next to nothing */
+        } tenant_part;
         bool found; /* LOOKED */
     };
 };
@@ -335,7 +342,12 @@ bool ub_brain_model_facts(const struct ub_brain *brain, uint16_t model, ub_ns no
                           struct ub_model_facts *out);
 
 struct ub_tenant_facts {
-    uint32_t requests; /* in the house */
+    uint32_t requests;    /* in the house */
+    uint32_t part;        /* of its limits that is ours, of UB_PART_WHOLE */
+    uint32_t concurrency; /* the whole, as the quota */
+    struct ub_quota quota;
+    uint64_t asked;        /* requests so far, those included that were turned away... */
+    uint64_t asked_tokens; /* ...and their tokens, estimated */
 };
 /* False: nobody has this slot, or has had it. */
 bool ub_brain_tenant_facts(const struct ub_brain *brain, uint16_t tenant,

@@ -69,7 +69,12 @@ bool ub_brain_tenant_facts(const struct ub_brain *brain, uint16_t slot, struct u
         return false;
     }
     const struct tenant *tenant = tenant_of(brain, (uint16_t)(slot + 1));
-    *out = (struct ub_tenant_facts){.requests = tenant->requests};
+    *out = (struct ub_tenant_facts){.requests = tenant->requests,
+                                    .part = tenant->part,
+                                    .concurrency = tenant->whole_concurrency,
+                                    .quota = tenant->whole,
+                                    .asked = tenant->asked,
+                                    .asked_tokens = tenant->asked_tokens};
     return true;
 }
 
@@ -323,6 +328,10 @@ static const char *check_tenants(const struct ub_brain *brain)
     for (uint32_t i = 1; i <= brain->tenants_used; i++) {
         const struct tenant *tenant = tenant_of(brain, (uint16_t)i);
         counted += tenant->requests;
+        if (tenant->part > UB_PART_WHOLE || tenant->concurrency > tenant->whole_concurrency ||
+            (tenant->key != 0 && tenant->part < UB_PART_WHOLE && !tenant->shared)) {
+            return "a tenant has more than its part, or a part of what is not shared";
+        }
         if (tenant->key == 0 ? tenant->listed || tenant->requests > 0
                              : !tenant->listed && tenant->requests == 0) {
             return "a tenant's slot is kept for nothing, or given away";

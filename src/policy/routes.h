@@ -153,6 +153,7 @@ struct ub_tenant_spec {
     uint8_t class;        /* ub_traffic: of its requests, unless they ask for a lower one */
     uint32_t concurrency; /* requests in the house at the same time; 0 = no limit */
     struct ub_quota quota;
+    bool shared; /* its limits, shares included, are those of several gateways: see TENANT_PART */
 };
 
 /* What a tenant may ask of one model, beside what it may ask of all. */

@@ -16,6 +16,7 @@
 #define UB_POLICY_SHARE_H
 
 #include "base/time.h"
+#include "policy/routes.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -48,5 +49,28 @@ bool ub_share_is_leased(const struct ub_share *share, ub_ns now);
 
 /* What may be taken now. */
 uint32_t ub_share_part(const struct ub_share *share, ub_ns now);
+
+/* ---- tenants: one part of all their limits ---- */
+
+/* How much a tenant asks of one gateway, smoothed over a second or so. Zeroed: nothing yet. */
+struct ub_share_need {
+    ub_ns at;
+    uint64_t asked, asked_tokens; /* then */
+    double per_ns, tokens_per_ns;
+};
+
+/* What is known of it now. */
+struct ub_share_use {
+    const struct ub_quota *quota; /* the whole, as `concurrency` */
+    uint32_t concurrency;
+    uint32_t inside;              /* requests in the house */
+    uint64_t asked, asked_tokens; /* so far, those included that were turned away */
+    uint32_t nodes;
+};
+
+/* Of UB_PART_WHOLE, what it wants here: of the limit that is needed most, and a bit more, since who
+ * only just gets what it wants waits. At least a twentieth of an equal part: the first ones to come
+ * should not be turned away before Redis has heard of them. */
+uint32_t ub_share_needs(struct ub_share_need *need, const struct ub_share_use *use, ub_ns now);
 
 #endif

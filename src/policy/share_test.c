@@ -1,6 +1,7 @@
 #include "policy/share.h"
 
 #include "base/test.h"
+#include "policy/brain.h"
 
 #define T0 (100 * UB_SECOND) /* when a lease was asked for */
 
@@ -52,8 +53,71 @@ static void test_want(void)
     UB_CHECK(ub_share_want(&share, UINT32_MAX) == UINT32_MAX, "any number will do");
 }
 
+static const struct {
+    const char *name;
+    struct ub_quota quota;
+    uint32_t concurrency, inside;
+    uint64_t asked, tokens; /* each second */
+    uint32_t low, high;
+} needs[] = {
+    {"nothing is asked: a little all the same",
+     {.requests = {100, UB_SECOND, 100}},
+     0,
+     0,
+     0,
+     0,
+     16,
+     16},
+    {"half of the rate, and a bit more",
+     {.requests = {100, UB_SECOND, 100}},
+     0,
+     0,
+     50,
+     0,
+     590,
+     600},
+    {"ten times the rate is too much",
+     {.requests = {100, UB_SECOND, 100}},
+     0,
+     0,
+     1000,
+     0,
+     4000,
+     4000},
+    {"tokens, by the minute", {.tokens = {60000, UB_MINUTE, 60000}}, 0, 0, 1, 250, 295, 300},
+    {"the limit that is needed most counts",
+     {{100, UB_SECOND, 100}, {60000, UB_MINUTE, 60000}},
+     0,
+     0,
+     10,
+     500,
+     590,
+     600},
+    {"places in the house", {{0}, {0}}, 200, 100, 0, 0, 600, 600},
+};
+
+static void test_needs(void)
+{
+    for (size_t i = 0; i < UB_COUNT(needs); i++) {
+        struct ub_share_need need = {0};
+        struct ub_share_use use = {.quota = &needs[i].quota,
+                                   .concurrency = needs[i].concurrency,
+                                   .inside = needs[i].inside,
+                                   .nodes = 3};
+        uint32_t wanted = 0;
+        for (int s = 0; s < 20; s++) {
+            wanted = ub_share_needs(&need, &use, T0 + s * UB_SECOND);
+            use.asked += needs[i].asked;
+            use.asked_tokens += needs[i].tokens;
+        }
+        UB_CHECK(wanted >= needs[i].low && wanted <= needs[i].high, "%s: %u", needs[i].name,
+                 wanted);
+    }
+}
+
 int main(void)
 {
+    test_needs();
     for (size_t i = 0; i < UB_COUNT(rows); i++) {
         struct ub_share share;
         ub_share_begin(&share, rows[i].limit, rows[i].nodes_min, T0 - UB_SECOND);

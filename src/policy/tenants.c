@@ -119,7 +119,9 @@ static void adopt_share(struct ub_brain *brain, const struct pair *pair,
     }
     struct share *share = share_of(brain, index);
     share->listed = true;
-    adopt_quota(&share->quota, &share->meter, quota, now);
+    share->whole = *quota;
+    struct ub_quota part = quota_part(quota, tenant->part);
+    adopt_quota(&share->quota, &share->meter, &part, now);
 }
 
 static void list_tenants(struct ub_brain *brain, const struct ub_routes *routes, ub_ns now)
@@ -133,13 +135,18 @@ static void list_tenants(struct ub_brain *brain, const struct ub_routes *routes,
         uint16_t index = find_tenant(brain, spec->key, before + 1u);
         if (index == 0) {
             index = spare_tenant(brain);
-            *tenant_of(brain, index) = (struct tenant){.key = spec->key};
+            *tenant_of(brain, index) = (struct tenant){.key = spec->key, .part = UB_PART_WHOLE};
         }
         struct tenant *tenant = tenant_of(brain, index);
         tenant->listed = true;
         tenant->class = spec->class;
-        tenant->concurrency = spec->concurrency;
-        adopt_quota(&tenant->quota, &tenant->meter, &spec->quota, now);
+        tenant->shared = spec->shared;
+        tenant->part = spec->shared ? tenant->part : UB_PART_WHOLE;
+        tenant->whole_concurrency = spec->concurrency;
+        tenant->whole = spec->quota;
+        tenant->concurrency = concurrency_part(spec->concurrency, tenant->part);
+        struct ub_quota part = quota_part(&spec->quota, tenant->part);
+        adopt_quota(&tenant->quota, &tenant->meter, &part, now);
         before = index;
     }
 }

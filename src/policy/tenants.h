@@ -20,11 +20,16 @@ struct tenant {
     uint16_t next_free;
     uint8_t class;
     bool listed;              /* in the current routes */
+    bool shared;              /* with other gateways */
+    uint16_t part;            /* of `whole` that is ours, of UB_PART_WHOLE */
     uint32_t requests;        /* in the house, whose outcome is not decided */
     uint32_t concurrency;     /* 0 = no limit */
     ub_ns stay_ns;            /* mean time that its requests are in the house; 0 = no sample yet */
     struct ub_budget returns; /* retries of its clients */
-    struct ub_quota quota;
+    uint64_t asked, asked_tokens; /* at the door, so far */
+    uint32_t whole_concurrency;
+    struct ub_quota whole;
+    struct ub_quota quota; /* our part, as `concurrency` */
     struct meter meter;
 };
 
@@ -35,7 +40,8 @@ struct share {
     uint16_t next_of_tenant;
     uint16_t next_free;
     bool listed;
-    struct ub_quota quota;
+    struct ub_quota whole;
+    struct ub_quota quota; /* our part */
     struct meter meter;
 };
 
@@ -52,6 +58,10 @@ void tenant_leaves(struct ub_brain *brain, struct request *request);
 bool admit(struct ub_brain *brain, struct request *request, const struct ub_arrival *arrival,
            ub_ns now);
 void note_usage(struct request *request, const struct ub_event *event);
+/* part.c: so much of the whole is ours. */
+struct ub_quota quota_part(const struct ub_quota *whole, uint32_t part);
+uint32_t concurrency_part(uint32_t whole, uint32_t part);
+void tenant_part_told(struct ub_brain *brain, const struct ub_event *event);
 void settle(struct ub_brain *brain, struct request *request);
 void learn_stay(struct tenant *tenant, ub_ns stay_ns);
 void adopt_quota(struct ub_quota *quota, struct meter *meter, const struct ub_quota *next,

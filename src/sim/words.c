@@ -41,6 +41,9 @@ void ub_words_event(struct ub_buf *out, const struct ub_names *names, const stru
         names->upstream(names->user, out, event->part.upstream);
         ub_buf_printf(out, " part %u", event->part.concurrency);
         return;
+    case UB_EV_TENANT_PART:
+        ub_buf_printf(out, "tenant %u part %u", event->tenant_part.tenant, event->tenant_part.part);
+        return;
     default:
         break;
     }

@@ -55,6 +55,7 @@ struct ub_sim_upstream *ub_world_upstream_named(struct ub_world *world, const ch
 
 /* So much of what this upstream allows all gateways together is ours from now on. */
 void ub_world_part(struct ub_world *world, const char *name, uint32_t concurrency);
+void ub_world_tenant_part(struct ub_world *world, uint32_t tenant, uint32_t part);
 
 /* From now on an engine with this profile says how long things take; and others use it as well. */
 struct ub_engine_profile;

@@ -38,6 +38,14 @@ static void wild_part(struct ub_world *w, struct ub_random *random)
     ub_world_say(w, &event);
 }
 
+static void wild_tenant_part(struct ub_world *w, struct ub_random *random)
+{
+    struct ub_event event = {.type = UB_EV_TENANT_PART};
+    event.tenant_part.tenant = (uint16_t)ub_random_below(random, w->options.limits.tenants + 1);
+    event.tenant_part.part = ub_random_below(random, UB_PART_WHOLE + UB_PART_WHOLE / 4);
+    ub_world_say(w, &event);
+}
+
 static bool runs(const struct ub_world *w, const struct ub_sim_request *r, uint8_t attempt)
 {
     for (size_t i = 0; i < UB_COUNT(r->running); i++) {
@@ -89,7 +97,7 @@ static void late_word(struct ub_world *w, struct ub_random *random)
 
 void ub_world_mischief(struct ub_world *w, struct ub_random *random)
 {
-    switch (ub_random_below(random, 6)) {
+    switch (ub_random_below(random, 7)) {
     case 0:
         needless_wake(w, random);
         break;
@@ -101,6 +109,9 @@ void ub_world_mischief(struct ub_world *w, struct ub_random *random)
         break;
     case 3:
         wild_part(w, random);
+        break;
+    case 4:
+        wild_tenant_part(w, random);
         break;
     default:
         late_word(w, random);

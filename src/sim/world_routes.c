@@ -237,6 +237,14 @@ void ub_world_part(struct ub_world *w, const char *name, uint32_t concurrency)
     ub_world_say(w, &event);
 }
 
+void ub_world_tenant_part(struct ub_world *w, uint32_t tenant, uint32_t part)
+{
+    struct ub_event event = {.type = UB_EV_TENANT_PART};
+    event.tenant_part.tenant = ub_brain_tenant(w->brain, ub_world_tenant(w, tenant)->key);
+    event.tenant_part.part = part;
+    ub_world_say(w, &event);
+}
+
 const char *ub_world_reload(struct ub_world *w)
 {
     uint32_t n = w->upstream_count + 1;

@@ -1,6 +1,7 @@
 """Three gateways that share one account through Redis: the sum holds, whatever happens to one of them
 or to Redis. The account is a mock that counts its peak."""
 
+import hashlib
 import os
 import pathlib
 import shutil
@@ -223,6 +224,56 @@ def test_whatever_redis_says_requests_are_answered(house, kind):
         assert os.path.exists(f"/proc/{gateway.pid}")
     finally:
         rude.close()
+
+
+RATE = 40  # requests a second of one tenant, at all gateways together
+
+
+def with_tenant(house, mock, redis):
+    key = hashlib.sha256(b"sk-web").hexdigest()
+    shared = {**config(mock, redis.port), "tenants": [
+        {"name": "web", "keys": [{"sha256": key}], "requests": {"rate": f"{RATE}/s", "burst": RATE}}]}
+    shared["upstreams"][0]["concurrency"] = "off"
+    return [house.gateway(shared, name=f"g{i}") for i in range(3)]
+
+
+def ask(house, gateway, rate, name):
+    return house.program(name, [
+        harness.UNBUSY, "load", "--url", gateway.url, "--model", "m", "--key", "sk-web", "--rate",
+        f"{rate}/s", "--answer", "5", "--prompt", "20", "--duration", "60s", "--quiet", "--json", "-"])
+
+
+def let_in(mock, seconds):
+    """Requests a second that came through."""
+    before, began = mock.stats()["requests"], time.monotonic()
+    time.sleep(seconds)  # what is measured is a rate
+    return (mock.stats()["requests"] - before) / (time.monotonic() - began)
+
+
+def test_a_tenants_rate_holds_for_the_sum_and_follows_the_need(house):
+    mock, redis = house.mock("account"), Redis(house)
+    gateways = with_tenant(house, mock, redis)
+    wait_for("all to be there", lambda: all(g.count("unbusy_share_gateways") == 3 for g in gateways))
+    began = time.monotonic()
+    ask(house, gateways[0], 3 * RATE, "load0")
+    wait_for("the first burst to be used", lambda: mock.stats()["requests"] >= RATE / 3)
+    time.sleep(2)
+    alone_rate = let_in(mock, 3)
+    ask(house, gateways[1], 3 * RATE, "load1")
+    ask(house, gateways[2], 3 * RATE, "load2")
+    time.sleep(2)
+    all_rate = let_in(mock, 4)
+    redis.kill()
+    time.sleep(2)
+    without_rate = let_in(mock, 3)
+    total, took = mock.stats()["requests"], time.monotonic() - began
+    print(f"alone {alone_rate:.1f}/s, all {all_rate:.1f}/s, without Redis {without_rate:.1f}/s, "
+          f"{total} in {took:.1f} s")
+    assert sum(g.count("unbusy_tenant_part_ratio", tenant="web") for g in gateways) <= 1
+    assert 0.85 * RATE <= alone_rate <= 1.05 * RATE
+    assert 0.9 * RATE <= all_rate <= 1.05 * RATE
+    assert without_rate <= 1.05 * RATE
+    assert total <= RATE * (took + 1) * 1.02
 
 
 def test_reload_takes_sharing_up_and_gives_it_up(house):

@@ -234,6 +234,7 @@ static void draw_tenants(struct ub_storm *s)
     for (uint32_t t = 1; t <= s->tenants; t++) {
         struct ub_tenant_spec *tenant = ub_world_tenant(s->world, t);
         tenant->class = (uint8_t)below(s, UB_TRAFFIC_CLASSES);
+        tenant->shared = chance(s, 0.3);
         tenant->concurrency = limits && chance(s, 0.5) ? 1 + below(s, 20) : 0;
         tenant->quota = limits ? draw_quota(s) : (struct ub_quota){0};
         *ub_world_share(s->world, t, below(s, s->models)) =
