@@ -17,8 +17,8 @@
 #define CUT           0.9
 #define SHARE_GAIN    0.1
 #define LONG_GAIN     0.02
-#define SHARE_NOISE   0.2 /* two refusals in a row are below this, three are above */
-#define SHARE_FIRST   0.3 /* before there is a limit */
+#define SHARE_NOISE   0.2  /* two refusals in a row are below this, three are above */
+#define SHARE_FIRST   0.35 /* before there is a limit: four in a row are below this */
 #define SHARE_AGAIN   0.3
 #define SHARE_SURE    0.5 /* believed although little is in flight */
 #define HOLD_NS       (10 * UB_SECOND)

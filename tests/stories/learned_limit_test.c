@@ -66,17 +66,21 @@ static void test_unequal(void)
              (unsigned)without.calls);
 }
 
-/* More than they can do, and no queue at the upstreams: 429 for what is too much. Breakers open and close
- * then, and each time a crowd hides how many fit. */
+/* More than they can do, and no queue at the upstreams: 429 for what is too much. Here breakers open
+ * before most limits are learned. A limit that is learned is about right, and none costs answers. */
 static void test_refusals(void)
 {
     struct result without = run(UB_BALANCE_ADAPTIVE, 60, false, 0);
     struct result with = run(UB_BALANCE_ADAPTIVE, 60, true, 0);
+    int learned = 0;
     for (int i = 0; i < 3; i++) {
-        UB_CHECK(with.limit[i] > 0.8 * slots[i] && with.limit[i] < 2.2 * slots[i],
-                 "%s has %u slots and a limit of %.1f", names[i], slots[i], with.limit[i]);
+        double limit = with.limit[i];
+        learned += limit > 0;
+        UB_CHECK(limit == 0 || (limit > 0.8 * slots[i] && limit < 1.2 * slots[i]),
+                 "%s has %u slots and a limit of %.1f", names[i], slots[i], limit);
     }
-    UB_CHECK(with.answered > 0.9 * without.answered, "%u are answered, not %u", with.answered,
+    UB_CHECK(learned >= 1, "%d limits are learned", learned);
+    UB_CHECK(with.answered > 0.97 * without.answered, "%u are answered, not %u", with.answered,
              without.answered);
 }
 
