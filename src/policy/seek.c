@@ -296,6 +296,10 @@ static void back_off(struct ub_brain *brain, struct request *request, ub_ns not_
         return;
     }
     count_failure(request);
+    if (request->refusals >= policy->retry.attempts) { /* ridden out by pauses, not by calls */
+        uint8_t least = request->refusals > 2 ? (uint8_t)(request->refusals - 2) : 0;
+        request->failures = request->failures > least ? request->failures : least;
+    }
     bool throttled = request->last_error == UB_ERR_THROTTLED;
     ub_ns at = ub_retry_at(&policy->retry, request->failures, throttled, now,
                            ub_ns_max(floor, not_before), ub_random_unit(random));

@@ -9,7 +9,7 @@ static struct ub_world *two(void)
     return world;
 }
 
-/* Both are well again after three seconds: eight refusals, and an answer. */
+/* Both are well again after three seconds: some refusals, and an answer. */
 static void test_a_moment(void)
 {
     struct ub_world *world = two();
