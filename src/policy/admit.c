@@ -6,7 +6,7 @@
  * answers of this model usually have) and are corrected when the request has its outcome: that is
  * when it leaves the house, however it leaves, and once.
  */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #include <assert.h>
 

@@ -4,7 +4,7 @@
  * the same keeps its route record; a changed one gets a new record, and the old one lives on until
  * its last request has ended. Whatever nobody refers to any more is given back at that moment.
  */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #include <assert.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* attempt.c - attempts begin and end, and what they teach about their target. */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #include <assert.h>
 

@@ -1,4 +1,4 @@
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #include "base/real.h"
 

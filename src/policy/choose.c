@@ -1,5 +1,5 @@
 /* choose.c - where the next attempt of a request may go: who may have it, and who gets it. */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #include <assert.h>
 

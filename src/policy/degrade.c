@@ -17,7 +17,7 @@
  * A request is moved by its timer and not where it was refused, as that may be in the middle of a walk
  * through the line.
  */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #include <assert.h>
 

@@ -1,6 +1,6 @@
 /* inspect.c - looking at the brain from outside: facts for metrics and console, and its own check.
  */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 static enum ub_upstream_state state_of(const struct upstream *upstream, const struct target *target)
 {

@@ -1,5 +1,5 @@
 /* life.c - the life of one request, event by event. */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #include <assert.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@
  * not ours: what the engine has beside what we had there when it said so. To that our own count is
  * added, which is never late.
  */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #define FRESH_NS (3 * UB_LOAD_PERIOD_NS)
 

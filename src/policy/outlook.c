@@ -12,7 +12,7 @@
  * It is an estimate, and an honest one in the mean: answers that are longer than usual, or upstreams
  * that fail, make it too short. Before the first answer has ended nothing is known, and nothing said.
  */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #define GUARD 5u /* see offer_slot */
 

@@ -8,7 +8,7 @@
  * large ones. A part that grows brings nothing with it but its rate: what its bucket holds now is what
  * it held, else each move of a part from one gateway to the next would let a burst in.
  */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 void part_told(struct ub_brain *brain, const struct ub_event *event, struct ub_random *random)
 {

@@ -21,7 +21,7 @@
  * Only those who waited are counted: while slots are free nobody takes anything from anybody, and it
  * costs nothing.
  */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #include "base/random.h"
 

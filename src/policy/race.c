@@ -6,7 +6,7 @@
  * it brings 95 of 100 first tokens ("The Tail at Scale", CACM 2013); beyond that the hedge budget
  * pays. Whoever has the first payload wins, the other one is cancelled.
  */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #define SOONEST_NS  (50 * UB_MS)  /* no hedge comes earlier */
 #define QUEUED_NS   (250 * UB_MS) /* nor a second one beside a queue */

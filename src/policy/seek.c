@@ -6,7 +6,7 @@
  * it waits for a slot if slots are what is missing, else it backs off with full jitter and starts a
  * new round.
  */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #include <assert.h>
 

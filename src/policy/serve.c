@@ -1,5 +1,5 @@
 /* serve.c - who gets a slot that is free: see queue.c for the rules. */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #define SCAN_MAX    8 /* of a line, behind a first that cannot use the slot */
 #define STREAK_MAX  4 /* slots in a row, then it is the turn of a lower class that starves */

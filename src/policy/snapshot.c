@@ -3,7 +3,7 @@
  * The block is large and mostly untouched, so only the used beginning of each array is written, in
  * the order of the layout. The bytes are for the same build of unbusy on the same kind of machine.
  */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
  * Both act only where somebody else can continue the answer; else a stream gets all of `stall`, and a
  * crawl is better than nothing.
  */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #define WINDOW_NS (5 * UB_SECOND) /* of the pace, at least; two in a row are a crawl */
 #define SHARE     8

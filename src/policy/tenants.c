@@ -4,7 +4,7 @@
  * outcome, so that what it used is still counted. Shares hang on their tenant and end with the routes
  * that name them.
  */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #include <assert.h>
 

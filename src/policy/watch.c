@@ -1,6 +1,6 @@
 /* watch.c - what time alone does to a request: deadlines, stalls, rivals, heartbeats, and the end of a
  * wait. */
-#include "policy/state.h"
+#include "policy/steps.h"
 
 #define LAST_TRY_NS UB_SECOND /* a refusal comes sooner than that, an answer may take longer */
 
