@@ -25,7 +25,8 @@ struct ub_slice ub_ask_model(const struct ub_request *request, const struct ub_s
                                     ub_slice_of(name));
 }
 
-void ub_ask_write(struct ub_ask *ask, struct ub_request *request, const struct ub_site *site)
+void ub_ask_write(struct ub_ask *ask, struct ub_request *request, const struct ub_site *site,
+                  struct ub_shorter *shorter)
 {
     const struct ub_setup *setup = request->view->setup;
     const struct ub_scan_fields *asked = ub_scan_fields(request->scan);
@@ -39,15 +40,15 @@ void ub_ask_write(struct ub_ask *ask, struct ub_request *request, const struct u
         .connect_by_ns = setup->config->connect_time_ns,
     };
     add_fields(ask, request);
-    ask->shorter.tokens = ub_degrade_tokens(request);
-    if (ask->shorter.tokens == 0) {
+    shorter->tokens = ub_degrade_tokens(request);
+    if (shorter->tokens == 0) {
         ask->request.body_count =
             ub_splice(request->body_bytes, asked, model, request->stream, ask->parts);
         return;
     }
     /* OpenAI's newer models know no other name; engines know the old one best. */
-    ask->shorter.new_name =
+    shorter->new_name =
         request->endpoint == UB_ENDPOINT_CHAT && site->config->dialect == UB_DIALECT_OPENAI;
-    ask->request.body_count = ub_splice_shorter(request->body_bytes, asked, model, request->stream,
-                                                &ask->shorter, ask->parts);
+    ask->request.body_count =
+        ub_splice_shorter(request->body_bytes, asked, model, request->stream, shorter, ask->parts);
 }

@@ -16,13 +16,13 @@ struct ub_ask {
     struct ub_call_request request; /* points into the rest, and into the request's body */
     struct ub_http_field fields[UB_ASK_FIELDS];
     struct ub_slice parts[UB_SPLICE_PARTS];
-    struct ub_shorter shorter;
 };
 
 /* What the model that was asked for is called there. */
 struct ub_slice ub_ask_model(const struct ub_request *request, const struct ub_site *site);
 
-/* The parts stay valid as long as the request's body and the setup do. */
-void ub_ask_write(struct ub_ask *ask, struct ub_request *request, const struct ub_site *site);
+/* The parts stay valid as long as the request's body, the setup and `shorter` do; they are sent later. */
+void ub_ask_write(struct ub_ask *ask, struct ub_request *request, const struct ub_site *site,
+                  struct ub_shorter *shorter);
 
 #endif

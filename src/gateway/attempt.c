@@ -196,7 +196,7 @@ void ub_attempt_start(struct ub_request *request, const struct ub_action *action
     struct ub_ask ask;
     bool asked = !action->resume || ub_resume_recall_question(request);
     if (asked) {
-        ub_ask_write(&ask, request, site);
+        ub_ask_write(&ask, request, site, &attempt->shorter);
     }
     if (!action->resume) {
         ub_resume_keep(attempt);

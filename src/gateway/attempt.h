@@ -49,6 +49,7 @@ struct ub_attempt {
     struct ub_relay relay;
     struct ub_buf held;         /* not sent yet */
     struct ub_tail tail;        /* PLAIN, not held: its end */
+    struct ub_shorter shorter;  /* its body has pieces that point into it */
     struct ub_prefill *prefill; /* of a continuation: what its upstream is asked; else NULL */
     size_t kept_bytes;          /* what the relay keeps of the stream, as charged last */
     size_t charged;             /* of that and `held`, to the budget for bodies */
