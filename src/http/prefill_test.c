@@ -236,6 +236,21 @@ static void test_large(void)
              "they are one body");
     json_decref(tree);
     ub_prefill_close(&prefill);
+
+    wish.max_tokens = 6;
+    ub_buf_clear(&out);
+    UB_CHECK(ub_prefill_write(&prefill, &wish), "a shorter one");
+    join(&out, &prefill);
+    tree = json_loadb(out.ptr, out.len, JSON_REJECT_DUPLICATES, NULL);
+    json_int_t left = 6 - ub_delivered_tokens(&delivered);
+    UB_CHECK(left > 0 && left < 6 &&
+                 json_integer_value(json_object_get(tree, "max_tokens")) == left &&
+                 json_integer_value(json_object_get(tree, "max_completion_tokens")) == left &&
+                 json_integer_value(json_object_get(tree, "min_tokens")) == left,
+             "every bound is what is left of it");
+    json_decref(tree);
+    ub_prefill_close(&prefill);
+    wish.max_tokens = 0;
     ub_scan_free(NULL, scan);
 
     ub_buf_clear(&body);

@@ -175,32 +175,11 @@ static uint64_t member_key(const struct ub_routes *routes, const struct ub_tier_
     return routes->upstreams[tier->member[m]].key;
 }
 
-static struct step step_of(const struct ub_routes *routes, const struct ub_step *spec)
-{
-    return (struct step){
-        .kind = spec->kind,
-        .key = spec->kind == UB_STEP_MODEL ? routes->models[spec->value].key : 0,
-        .max_tokens = spec->kind == UB_STEP_MAX_TOKENS ? spec->value : 0,
-    };
-}
-
-static bool same_steps(const struct route *route, const struct ub_routes *routes,
-                       const struct ub_model_spec *spec)
-{
-    bool same = route->steps == spec->steps;
-    for (uint32_t i = 0; i < spec->steps && same; i++) {
-        const struct step step = step_of(routes, &spec->step[i]);
-        same = route->step[i].kind == step.kind && route->step[i].key == step.key &&
-               route->step[i].max_tokens == step.max_tokens;
-    }
-    return same;
-}
-
 static bool same_route(const struct ub_brain *brain, const struct route *route,
                        const struct ub_routes *routes, const struct ub_model_spec *spec)
 {
     if (route->tiers != spec->tiers || !same_policy(&route->policy, &spec->policy) ||
-        !same_steps(route, routes, spec)) {
+        !ladder_is_same(route, routes, spec)) {
         return false;
     }
     for (uint32_t t = 0; t < spec->tiers; t++) {
@@ -227,11 +206,8 @@ static uint16_t new_route(struct ub_brain *brain, const struct ub_routes *routes
                             .model = model,
                             .tiers = spec->tiers,
                             .policy = spec->policy,
-                            .since = brain->routes,
-                            .steps = spec->steps};
-    for (uint32_t i = 0; i < spec->steps; i++) {
-        route->step[i] = step_of(routes, &spec->step[i]);
-    }
+                            .since = brain->routes};
+    ladder_adopt(route, routes, spec);
     model_of(brain, model)->refs++;
     for (uint32_t t = 0; t < spec->tiers; t++) {
         route->tier[t].count = spec->tier[t].count;
@@ -291,16 +267,6 @@ static void adopt_model(struct ub_brain *brain, const struct ub_routes *routes,
     }
 }
 
-/* When all models have their places. */
-static void find_steps(struct ub_brain *brain, struct route *route)
-{
-    for (uint32_t i = 0; i < route->steps; i++) {
-        if (route->step[i].kind == UB_STEP_MODEL) {
-            route->step[i].model = find_model(brain, route->step[i].key);
-        }
-    }
-}
-
 static bool names_model(const struct ub_routes *routes, uint64_t key)
 {
     for (uint32_t i = 0; i < routes->model_count; i++) {
@@ -326,7 +292,7 @@ void adopt_routes(struct ub_brain *brain, const struct ub_routes *routes, ub_ns 
             model->route = 0;
             release_route(brain, old);
         } else if (model->route != 0) {
-            find_steps(brain, route_of(brain, model->route));
+            ladder_find(brain, route_of(brain, model->route));
         }
     }
     for (uint32_t i = 1; i <= brain->upstreams_used; i++) {
@@ -390,32 +356,6 @@ static bool stands_twice(const struct ub_model_spec *spec, uint32_t tier, uint32
     return false;
 }
 
-static const char *refuse_steps(const struct ub_routes *routes, uint32_t index)
-{
-    const struct ub_model_spec *spec = &routes->models[index];
-    uint32_t count[UB_STEP_KINDS] = {0};
-    if (spec->steps > UB_STEPS_MAX) {
-        return "a ladder has at most 8 steps";
-    }
-    for (uint32_t i = 0; i < spec->steps; i++) {
-        const struct ub_step *step = &spec->step[i];
-        if (step->kind >= UB_STEP_KINDS) {
-            return "a ladder has a step that nobody knows";
-        }
-        if (step->kind == UB_STEP_MODEL &&
-            (step->value >= routes->model_count || step->value == index)) {
-            return "a ladder leads to a model that is not there, or to its own";
-        }
-        if (step->kind == UB_STEP_MAX_TOKENS && step->value == 0) {
-            return "a ladder leads to an answer of no tokens";
-        }
-        count[step->kind]++;
-    }
-    return count[UB_STEP_STALE] > 1 || count[UB_STEP_MESSAGE] > 1
-               ? "a ladder has a stale answer or a message twice"
-               : NULL;
-}
-
 static const char *refuse_model(const struct ub_routes *routes, uint32_t index)
 {
     const struct ub_model_spec *spec = &routes->models[index];
@@ -440,7 +380,7 @@ static const char *refuse_model(const struct ub_routes *routes, uint32_t index)
             }
         }
     }
-    const char *words = refuse_steps(routes, index);
+    const char *words = ladder_refuses(routes, index);
     return words != NULL ? words : refuse_policy(&spec->policy);
 }
 

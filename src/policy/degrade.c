@@ -22,6 +22,7 @@
 #include <assert.h>
 
 #define HOLD_NS (10 * UB_SECOND)
+#define KEPT    4u            /* attempts for each model that the ladder still leads to */
 #define LOOK_NS (250 * UB_MS) /* a cache that takes longer has nothing */
 
 uint32_t level_of(const struct model *model, ub_ns now)
@@ -36,6 +37,16 @@ static void need(struct model *model, uint32_t level, ub_ns now)
         model->level = level;
         model->level_at = now;
     }
+}
+
+uint32_t kept_for_ladder(const struct ub_brain *brain, const struct request *request)
+{
+    const struct route *home = route_of(brain, request->home);
+    uint32_t kept = 0;
+    for (uint32_t i = request->step; i < home->steps; i++) {
+        kept += home->step[i].kind == UB_STEP_MODEL ? KEPT : 0;
+    }
+    return kept < UB_ATTEMPTS_MAX / 2 ? kept : UB_ATTEMPTS_MAX / 2;
 }
 
 /* A model that was changed since the request came has other upstreams than its body knows of. */

@@ -67,7 +67,9 @@ static bool is_lack(const struct request *request, enum ub_error error)
 {
     bool waits = request->state == REQUEST_WAITING || request->state == REQUEST_BACKING_OFF ||
                  request->state == REQUEST_DEGRADING;
-    return !is_hopeless(error) && (error != UB_ERR_DEADLINE || waits || request->tried_count > 0);
+    bool ours = error == UB_ERR_NO_MEMORY;
+    return !is_hopeless(error) && !ours &&
+           (error != UB_ERR_DEADLINE || waits || request->tried_count > 0);
 }
 
 /* The outcome that the client sees. Busy stays busy; what the upstream itself said is passed on

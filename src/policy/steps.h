@@ -15,6 +15,9 @@ uint16_t find_target(const struct ub_brain *brain, uint16_t upstream, uint16_t m
 void release_upstream(struct ub_brain *brain, struct upstream *upstream);
 void release_route(struct ub_brain *brain, uint16_t route);
 
+/* degrade.c: of the attempts that a request may make at all, those that other models have to find left. */
+uint32_t kept_for_ladder(const struct ub_brain *brain, const struct request *request);
+
 /* How many more attempts the request may make. Quick refusals are not counted while it is young and not
  * too many others wait: so a moment in which everybody refuses is ridden out, and a long one is not
  * answered by a crowd. */
@@ -27,7 +30,8 @@ static inline uint32_t attempts_left_at(const struct ub_brain *brain, const stru
     uint32_t counted = (uint32_t)request->attempts_before + (rides ? request->refusals : 0u);
     uint32_t used = request->attempt > counted ? request->attempt - counted : 0;
     uint32_t left = used < retry->attempts ? retry->attempts - used : 0;
-    uint32_t room = UB_ATTEMPTS_MAX - (uint32_t)request->attempt;
+    uint32_t most = UB_ATTEMPTS_MAX - kept_for_ladder(brain, request);
+    uint32_t room = most > request->attempt ? most - request->attempt : 0;
     return left < room ? left : room;
 }
 
@@ -143,6 +147,15 @@ void go_beyond(struct ub_brain *brain, struct request *request, ub_ns now,
                struct ub_random *random);
 void give_up(struct ub_brain *brain, struct request *request, enum ub_reason reason, ub_ns now,
              struct ub_random *random);
+
+/* ladder.c: a model's steps as the routes have them, and where they lead when all models have their
+ * places. */
+bool ladder_is_same(const struct route *route, const struct ub_routes *routes,
+                    const struct ub_model_spec *spec);
+void ladder_adopt(struct route *route, const struct ub_routes *routes,
+                  const struct ub_model_spec *spec);
+void ladder_find(struct ub_brain *brain, struct route *route);
+const char *ladder_refuses(const struct ub_routes *routes, uint32_t model);
 
 /* degrade.c: answering with less. True: the request takes a step instead of being refused, instead of
  * waiting. */

@@ -89,3 +89,35 @@ def test_what_is_the_clients_own_is_left_to_it(house):
     answer = request(gateway.port, "POST", "/v1/chat/completions", CHAT)
     assert answer.status == 400 and "x-unbusy-degraded" not in answer.headers
     assert gateway.count("unbusy_degrade_level", model="m") == 0
+
+
+def test_a_label_that_comes_after_the_head(house):
+    big = house.mock("big", faults=["silence"])
+    gateway = house.gateway({
+        "upstreams": [big.upstream(models={"m": "m"}), house.mock("little").upstream(models={"small": "tiny"})],
+        "models": [{"name": "m", "retry": {**RETRY, "attempts": 1}, "first_token": {"min": "400ms", "max": "400ms"},
+                    "heartbeat": {"after": "100ms", "every": "100ms"}, "degrade": [{"model": "small"}]},
+                   {"name": "small"}]})
+    answer = request(gateway.port, "POST", "/v1/chat/completions", {**CHAT, "stream": True})
+    assert answer.status == 200 and "x-unbusy-degraded" not in answer.headers
+    before, label, after = answer.body.partition(b"\n: degraded: model=small\n")
+    assert label and b"still waiting" in before and b"data:" not in before
+    assert events(after)[-1] == "[DONE]"
+
+
+def test_an_unknown_model_on_the_ladder_changes_nothing(house):
+    gateway = ladder(house, house.mock("big", faults=["503"]), house.mock("little"), [{"message": "one"}])
+    config = json.loads(gateway.config_file.read_text())
+
+    def reload(degrade):
+        config["models"][0]["degrade"] = degrade
+        gateway.config_file.write_text(json.dumps(config))
+        return request(gateway.admin_port, "POST", "/admin/reload")
+
+    def said():
+        return request(gateway.port, "POST", "/v1/chat/completions", CHAT).json()["choices"][0]["message"]["content"]
+
+    refused = reload([{"model": "smal"}])
+    assert refused.status != 200 and b"did you mean 'small'?" in refused.body
+    assert said() == "one"
+    assert reload([{"message": "two"}]).status == 200 and said() == "two"

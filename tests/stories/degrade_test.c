@@ -247,6 +247,24 @@ static void test_others_opinion(enum ub_fault fault, const char *want)
     ub_world_free(world);
 }
 
+/* However long everybody refuses, some of the attempts are left for the other model. */
+static void test_ride_out(void)
+{
+    struct ub_world *world = two_models(0);
+    ub_world_step(world, CHAT, UB_STEP_MODEL, SMALL);
+    ub_world_policy(world, CHAT)->retry.attempts = 2;
+    ub_world_policy(world, CHAT)->retry.cap_ns = UB_MS;
+    ub_world_policy(world, CHAT)->retry.budget_per_s = 100;
+    ub_world_upstream_named(world, "big")->fault = UB_FAULT_BUSY_503;
+    ub_world_request(world, 0);
+    ub_world_run(world);
+    struct ub_sim_result result = ub_world_result(world, 1);
+    UB_CHECK(result.outcome == UB_SIM_FINISHED && result.attempts == UB_ATTEMPTS_MAX - 4 + 1,
+             "%u attempts, the last one at the other model", result.attempts);
+    UB_CHECK(ub_world_broken(world) == NULL, "every promise was kept");
+    ub_world_free(world);
+}
+
 /* Who has to make room has a ladder, too. */
 static void test_displaced(void)
 {
@@ -345,6 +363,7 @@ int main(void)
         "[     0 ms] woken: r1 start 2 on little, on step 1 (a step down the ladder)\n"
         "[    10 ms] r1 ended 2 context_too_long: nothing\n"
         "[    10 ms] woken: r1 answer 503 all_busy, come back in 1125 ms (nobody left to try)\n");
+    test_ride_out();
     test_displaced();
     test_cache_hangs();
     test_reload();
