@@ -152,4 +152,14 @@ void ub_checker_waiting(struct ub_checker *checker, uint32_t waiting, uint64_t b
 void ub_checker_slot(struct ub_checker *checker, const struct request_kept *served,
                      uint16_t upstream, ub_ns now);
 
+/* Of the sets of attempts in request_kept. */
+static inline uint32_t ub_checker_bit(uint8_t attempt)
+{
+    return attempt < 32 ? 1u << attempt : 0;
+}
+
+/* checker_start.c: an attempt begins. */
+void ub_checker_start(struct ub_checker *checker, struct request_kept *request,
+                      const struct ub_action *action, ub_ns now);
+
 #endif
