@@ -91,4 +91,11 @@ static inline bool ub_error_blames(enum ub_error error)
     return c == UB_CLASS_ELSEWHERE || c == UB_CLASS_BUSY || c == UB_CLASS_DOWN;
 }
 
+/* Turned away at once for lack of capacity, or at a closed door: it cost nobody anything. */
+static inline bool ub_error_is_refusal(enum ub_error error)
+{
+    return ub_error_is_quick(error) &&
+           (ub_error_class(error) == UB_CLASS_BUSY || error == UB_ERR_CONNECT_REFUSED);
+}
+
 #endif

@@ -186,8 +186,7 @@ static void note_tried(struct request *request, uint16_t target, enum ub_error e
     request->tried[request->tried_count++] =
         (struct tried){.target = target, .error = (uint8_t)error, .this_round = true};
     request->last_error = (uint8_t)error;
-    enum ub_error_class class = ub_error_class(error);
-    if (ub_error_is_quick(error) && (class == UB_CLASS_BUSY || error == UB_ERR_CONNECT_REFUSED)) {
+    if (ub_error_is_refusal(error)) {
         request->refusals++;
     }
 }

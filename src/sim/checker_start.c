@@ -90,9 +90,7 @@ void ub_checker_start(struct ub_checker *c, struct request_kept *r, const struct
     }
     uint32_t refusals = 0; /* do not count, for a while */
     for (uint32_t i = 0; i < r->attempts && i < ATTEMPTS_KEPT; i++) {
-        enum ub_error error = (enum ub_error)r->error[i];
-        refusals += ub_error_is_quick(error) &&
-                    (ub_error_class(error) == UB_CLASS_BUSY || error == UB_ERR_CONNECT_REFUSED);
+        refusals += ub_error_is_refusal((enum ub_error)r->error[i]);
     }
     const struct ub_retry_policy *retry = &r->serves->policy.retry;
     if (retry->ride_out_ns == 0 || retry->attempts == 1) {

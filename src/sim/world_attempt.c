@@ -390,19 +390,33 @@ void ub_world_attempt_word(struct ub_world *w, const struct ub_entry *entry)
     }
 }
 
+struct ub_sim_attempt *ub_world_attempt_running(struct ub_world *w, const struct ub_sim_request *r,
+                                                uint8_t number)
+{
+    for (size_t i = 0; i < UB_COUNT(r->running); i++) {
+        if (r->running[i] != UB_SIM_NOBODY && w->attempt[r->running[i]].number == number) {
+            return &w->attempt[r->running[i]];
+        }
+    }
+    return NULL;
+}
+
+static struct ub_sim_attempt *meant(struct ub_world *w, const struct ub_action *action)
+{
+    return ub_world_attempt_running(w, &w->request[w->by_request_slot[action->request.slot]],
+                                    action->attempt);
+}
+
 void ub_world_attempt_forward(struct ub_world *w, const struct ub_action *action)
 {
-    const struct ub_sim_request *r = &w->request[w->by_request_slot[action->request.slot]];
-    for (size_t i = 0; i < UB_COUNT(r->running); i++) {
-        if (r->running[i] != UB_SIM_NOBODY && w->attempt[r->running[i]].number == action->attempt) {
-            w->attempt[r->running[i]].stall_ns = action->stall_ns;
-        }
+    struct ub_sim_attempt *a = meant(w, action);
+    if (a != NULL) {
+        a->stall_ns = action->stall_ns;
     }
 }
 
-static void cancel(struct ub_world *w, uint32_t index)
+static void cancel(struct ub_world *w, struct ub_sim_attempt *a)
 {
-    struct ub_sim_attempt *a = &w->attempt[index];
     unlink_request(w, a);
     bool speaks = a->stage == UB_STAGE_FIRST || a->stage == UB_STAGE_MARK ||
                   a->stage == UB_STAGE_ANSWERED || a->stage == UB_STAGE_OVER;
@@ -418,13 +432,9 @@ static void cancel(struct ub_world *w, uint32_t index)
 /* Nothing happens when it is over already. */
 void ub_world_attempt_cancel(struct ub_world *w, const struct ub_action *action)
 {
-    const struct ub_sim_request *r = &w->request[w->by_request_slot[action->request.slot]];
-    for (size_t i = 0; i < UB_COUNT(r->running); i++) {
-        uint32_t index = r->running[i];
-        if (index != UB_SIM_NOBODY && w->attempt[index].number == action->attempt) {
-            cancel(w, index);
-            return;
-        }
+    struct ub_sim_attempt *a = meant(w, action);
+    if (a != NULL) {
+        cancel(w, a);
     }
 }
 

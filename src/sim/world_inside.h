@@ -126,6 +126,10 @@ void ub_world_engine_load(struct ub_world *world, uint32_t upstream);
 
 /* world_attempt.c */
 void ub_world_attempt_start(struct ub_world *world, const struct ub_action *action);
+/* The request's attempt of this number while it runs, or NULL. */
+struct ub_sim_attempt *ub_world_attempt_running(struct ub_world *world,
+                                                const struct ub_sim_request *request,
+                                                uint8_t number);
 void ub_world_attempt_forward(struct ub_world *world, const struct ub_action *action);
 void ub_world_attempt_cancel(struct ub_world *world, const struct ub_action *action);
 uint32_t ub_world_said(const struct ub_world *world, uint32_t attempt); /* tokens so far */

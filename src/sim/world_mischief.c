@@ -46,16 +46,6 @@ static void wild_tenant_part(struct ub_world *w, struct ub_random *random)
     ub_world_say(w, &event);
 }
 
-static bool runs(const struct ub_world *w, const struct ub_sim_request *r, uint8_t attempt)
-{
-    for (size_t i = 0; i < UB_COUNT(r->running); i++) {
-        if (r->running[i] != UB_SIM_NOBODY && w->attempt[r->running[i]].number == attempt) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* A word about a request that is over, or about an attempt that is. */
 static void late_word(struct ub_world *w, struct ub_random *random)
 {
@@ -68,7 +58,7 @@ static void late_word(struct ub_world *w, struct ub_random *random)
     }
     struct ub_event event = {.request = r->id,
                              .attempt = (uint8_t)(1 + ub_random_below(random, r->result.attempts))};
-    if (runs(w, r, event.attempt)) {
+    if (ub_world_attempt_running(w, r, event.attempt) != NULL) {
         return;
     }
     switch (ub_random_below(random, r->alive ? 5 : 6)) {

@@ -11,6 +11,14 @@ static void teach(struct ub_world *world)
     ub_world_forget(world);
 }
 
+/* The next one meets a near upstream that is so much slower. */
+static void hangs(struct ub_world *world, ub_ns first_ns)
+{
+    teach(world);
+    ub_world_hang(world, "near", first_ns);
+    ub_world_request(world, 100 * UB_SECOND);
+}
+
 static struct ub_world *two(double hedge_budget)
 {
     struct ub_world *world = ub_world_new((struct ub_world_options){.draw = 0.5});
@@ -24,9 +32,7 @@ static struct ub_world *two(double hedge_budget)
 static void test_hedge(void)
 {
     struct ub_world *world = two(0.05);
-    teach(world);
-    ub_world_hang(world, "near", 4 * UB_SECOND);
-    ub_world_request(world, 100 * UB_SECOND);
+    hangs(world, 4 * UB_SECOND);
     UB_CHECK_TRACE(world, "[100000 ms] r31 arrived: start 1 on near (balanced)\n"
                           "[100354 ms] woken: r31 start 2 on far (slower than it usually is)\n"
                           "[101254 ms] r31 first token 2: cancel 1 (another one was first), "
@@ -39,9 +45,7 @@ static void test_hedge(void)
 static void test_first_wins(void)
 {
     struct ub_world *world = two(0.05);
-    teach(world);
-    ub_world_hang(world, "near", 700 * UB_MS);
-    ub_world_request(world, 100 * UB_SECOND);
+    hangs(world, 700 * UB_MS);
     UB_CHECK_TRACE(world, "[100000 ms] r31 arrived: start 1 on near (balanced)\n"
                           "[100354 ms] woken: r31 start 2 on far (slower than it usually is)\n"
                           "[100700 ms] r31 first token 1: cancel 2 (another one was first), "
@@ -101,9 +105,7 @@ static void test_queued(void)
 static void test_off(void)
 {
     struct ub_world *world = two(0);
-    teach(world);
-    ub_world_hang(world, "near", 4 * UB_SECOND);
-    ub_world_request(world, 100 * UB_SECOND);
+    hangs(world, 4 * UB_SECOND);
     UB_CHECK_TRACE(world, "[100000 ms] r31 arrived: start 1 on near (balanced)\n"
                           "[104000 ms] r31 first token 1: forward 1 (first payload)\n"
                           "[105000 ms] r31 ended 1 ok: finish (complete)\n");
